@@ -1,0 +1,47 @@
+"""NIfTI volumes whose affine and unit say where each voxel lies."""
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from voxgen.io.files import replacing
+
+# NIfTI knows metre, mm and um: nm is written as um, and unitless stays unknown.
+NIFTI_UNITS = {"nm": ("micron", 1e-3), "um": ("micron", 1.0), "mm": ("mm", 1.0), "unitless": ("unknown", 1.0)}
+
+
+def affine_of(origin: Sequence[float], spacing: Sequence[float], unit: str) -> NDArray[np.float64]:
+    """Affine (4, 4) from voxel indices to voxel centres, in the unit that `unit` has in NIfTI.
+
+    `origin` is the lower corner of voxel (0, 0, 0), `spacing` the edges of a voxel, both in `unit`.
+    """
+    scale = NIFTI_UNITS[unit][1]
+    affine = np.diag([*(np.asarray(spacing, float) * scale), 1.0])
+    affine[:3, 3] = (np.asarray(origin, float) + 0.5 * np.asarray(spacing, float)) * scale
+    return affine
+
+
+def write_volume(
+    path: Path, volume: NDArray[Any], origin: Sequence[float], spacing: Sequence[float], unit: str
+) -> None:
+    """Write a volume (X, Y, Z) as .nii.gz with its true affine and unit.
+
+    The files' bytes depend on the content alone: the gzip header holds no time and no name.
+    """
+    image = nib.Nifti1Image(volume, affine_of(origin, spacing, unit))
+    image.header.set_xyzt_units(NIFTI_UNITS[unit][0])
+    image.set_sform(image.affine, code="aligned")
+    image.set_qform(image.affine, code="aligned")
+    with replacing(path) as temporary:
+        temporary.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))
+
+
+def read_volume(path: Path) -> NDArray[np.float32]:
+    """The voxels (X, Y, Z) of a NIfTI file as float32."""
+    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+
