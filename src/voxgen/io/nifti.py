@@ -44,4 +44,3 @@ def write_volume(
 def read_volume(path: Path) -> NDArray[np.float32]:
     """The voxels (X, Y, Z) of a NIfTI file as float32."""
     return np.asarray(nib.load(path).dataobj, dtype=np.float32)
-

@@ -41,7 +41,9 @@ class Synthetic(Section):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.filaments[0] > self.filaments[1]:
-            raise ValueError(f"filaments: the fewest ({self.filaments[0]}) exceed the most ({self.filaments[1]})")
+            raise ValueError(
+                f"filaments: the fewest ({self.filaments[0]}) exceed the most ({self.filaments[1]})"
+            )
         return self
 
 
@@ -161,8 +163,12 @@ class AutoencoderSettings(Section):
 
     source: str = Field(description="train, or the folder of a trained autoencoder")
     network: AutoencoderNetwork
-    foreground_weight: Positive = Field(description="weight of a voxel of intensity 1 in the L1 loss (empty: 1)")
-    kl_weight: Annotated[float, Field(ge=0)] = Field(description="weight of the KL divergence per latent element")
+    foreground_weight: Positive = Field(
+        description="weight of a voxel of intensity 1 in the L1 loss (empty: 1)"
+    )
+    kl_weight: Annotated[float, Field(ge=0)] = Field(
+        description="weight of the KL divergence per latent element"
+    )
     training: Training
 
 
@@ -209,7 +215,9 @@ class EvaluationSettings(Section):
     """How reconstructions and samples are judged."""
 
     ssim_window: Annotated[int, Field(ge=3)] = Field(description="edge of the SSIM window [voxels], odd")
-    dilation: Annotated[int, Field(ge=0)] = Field(description="voxels by which the foreground mask is dilated")
+    dilation: Annotated[int, Field(ge=0)] = Field(
+        description="voxels by which the foreground mask is dilated"
+    )
     blur: Positive = Field(description="sigma of the blurred baseline [voxels]")
     points: Count = Field(description="points a cloud in the Chamfer distance")
     bootstrap: Count = Field(description="resamples behind each interval")
@@ -218,14 +226,18 @@ class EvaluationSettings(Section):
     @model_validator(mode="after")
     def _window_is_odd(self) -> Self:
         if self.ssim_window % 2 == 0:
-            raise ValueError(f"ssim_window: {self.ssim_window} is even; windows are centred, give an odd edge")
+            raise ValueError(
+                f"ssim_window: {self.ssim_window} is even; windows are centred, give an odd edge"
+            )
         return self
 
 
 class Machine(Section):
     """How to compute, on this machine. Nothing here changes what is computed."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(description="where networks run; auto: a GPU if there is one")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        description="where networks run; auto: a GPU if there is one"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         description="arithmetic of the networks; auto: bf16 where the processor has it"
     )
@@ -233,8 +245,12 @@ class Machine(Section):
     compile: bool = Field(description="torch.compile the networks (minutes of warm-up)")
     batch: Count = Field(description="volumes at once where no gradient is needed")
     cache_gb: Positive = Field(description="volumes kept in memory during training [GB]")
-    checkpoint_minutes: Positive = Field(description="a training's state is saved this often, and at every epoch")
-    shards_per_file: Count = Field(description="voxelize jobs a raw file (names files: changing it redoes them)")
+    checkpoint_minutes: Positive = Field(
+        description="a training's state is saved this often, and at every epoch"
+    )
+    shards_per_file: Count = Field(
+        description="voxelize jobs a raw file (names files: changing it redoes them)"
+    )
     sample_shards: Count = Field(description="draw_samples jobs (names files: changing it redoes them)")
     memory_mb: Count = Field(description="memory a network stage asks of a scheduler [MB]")
     runtime_minutes: Count = Field(description="time a network stage asks of a scheduler [minutes]")
@@ -258,10 +274,10 @@ class Settings(Section):
         for axis, size in zip("xyz", self.data.grid.shape, strict=True):
             if size % coarsest:
                 raise ValueError(
-                    f"data.grid.shape: {size} voxels along {axis} cannot be halved as often as the networks do: "
-                    f"expected a multiple of {coarsest} (autoencoder {factor} x denoiser {coarsest // factor}); "
-                    f"try {max(1, round(size / coarsest)) * coarsest}, or fewer levels in autoencoder.network.channels "
-                    "or diffusion.network.channels"
+                    f"data.grid.shape: {size} voxels along {axis} cannot be halved as often as the networks "
+                    f"do: expected a multiple of {coarsest} (autoencoder {factor} x denoiser "
+                    f"{coarsest // factor}); try {max(1, round(size / coarsest)) * coarsest}, or fewer levels "
+                    "in autoencoder.network.channels or diffusion.network.channels"
                 )
         return self
 

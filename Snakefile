@@ -1,0 +1,29 @@
+"""voxgen: point clouds to voxels, latents, a diffusion model, new volumes and their evaluation.
+
+    snakemake --cores 8 results/samples     new volumes
+    snakemake --cores 8                     and their evaluation, figures and report
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config/config.yaml"
+
+
+conda: "envs/environment.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/autoencoder.smk"
+include: "workflow/rules/diffusion.smk"
+include: "workflow/rules/evaluation.smk"
+
+
+rule all:
+    input:
+        "results/samples",
+        "results/report.html",
+    default_target: True

@@ -1,0 +1,134 @@
+"""Two sets of point clouds under the Chamfer distance: 1-NNA, coverage, minimum matching distance.
+
+Shapes: N and M clouds, P points in each, C coordinates. The three scores come as one number an item,
+whose mean is the score, so that a bootstrap can resample them. Nearest neighbours are not searched again
+within a resample: with duplicated clouds they would be the clouds themselves.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+
+# Distances held at once, in floats: on a CPU they stay in its cache, on a GPU they fill it.
+CPU_BLOCK = 2**20
+GPU_BLOCK = 2**26
+
+
+def chamfer_matrix(
+    a_NPC: NDArray[np.floating], b_MPC: NDArray[np.floating] | None = None, device: str = "cpu"
+) -> Matrix:
+    """Chamfer distance (N, M) of each cloud in `a` to each in `b`; of `a` to itself if `b` is None.
+
+    CD(A, B) = mean_a min_b |a - b|^2 + mean_b min_a |a - b|^2, squared and summed as in PointFlow
+    (Yang et al. 2019, arXiv 1906.12320), in the square of the coordinates' unit. In fp32 after centring
+    and scaling both sets together: errors stay below about 1e-6 of the squared extent. A GPU works in
+    fp64, which no TF32 setting touches.
+
+    Raises:
+        ValueError: the clouds are not (items, points, coordinates) or not finite.
+    """
+    a = _checked(a_NPC)
+    b = a if b_MPC is None else _checked(b_MPC)
+    low, high = np.minimum(a.min((0, 1)), b.min((0, 1))), np.maximum(a.max((0, 1)), b.max((0, 1)))
+    centre, scale = (low + high) / 2, float((high - low).max()) / 2 or 1.0
+    left = _left((a - centre) / scale, device)
+    right = _right((b - centre) / scale, device)
+    matrix = _distances(left, right, symmetric=b_MPC is None)
+    return np.asarray(matrix.cpu().numpy(), dtype=np.float64) * scale**2
+
+
+def nearest_neighbour_correct(aa_NN: Matrix, bb_MM: Matrix, ab_NM: Matrix) -> NDArray[np.float64]:
+    """1 for each of the N + M clouds whose nearest other cloud is of its own set, 0 if not, 0.5 for a tie.
+
+    The mean is the 1-nearest-neighbour accuracy (Lopez-Paz & Oquab 2017, arXiv 1610.06545): 50 % for two
+    draws of one distribution, 100 % for sets apart; below 50 % one set copies the other.
+    """
+    own = np.concatenate([_without_self(aa_NN).min(1), _without_self(bb_MM).min(1)])
+    other = np.concatenate([ab_NM.min(1), ab_NM.min(0)])
+    return np.where(own < other, 1.0, np.where(own == other, 0.5, 0.0))
+
+
+def coverage(ab_NM: Matrix) -> NDArray[np.float64]:
+    """1 for each of the M reference clouds that is the nearest reference of some generated cloud.
+
+    Rows are generated, columns references (Achlioptas et al. 2018, arXiv 1707.02392). The mean is the
+    coverage; two draws of one distribution do not reach 1.
+    """
+    covered = np.zeros(ab_NM.shape[1])
+    covered[ab_NM.argmin(1)] = 1.0
+    return covered
+
+
+def minimum_matching(ab_NM: Matrix) -> NDArray[np.float64]:
+    """Distance of each of the M references to its nearest generated cloud (rows); the mean is the MMD."""
+    return np.asarray(ab_NM.min(0))
+
+
+def _distances(left_NPD: torch.Tensor, right_MPD: torch.Tensor, symmetric: bool) -> torch.Tensor:
+    """Matrix from the augmented clouds; the lower half is mirrored if symmetric.
+
+    On a CPU each thread works on rows of its own: threads inside these small products would wait for
+    each other, and on a shared machine ten times longer than they work.
+    """
+
+    def row(i: int) -> torch.Tensor:
+        return _row(left_NPD[i], right_MPD, i + 1 if symmetric else 0)
+
+    if left_NPD.device.type == "cpu":
+        threads = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                rows = list(pool.map(row, range(len(left_NPD))))
+        finally:
+            torch.set_num_threads(threads)
+    else:
+        rows = [row(i) for i in range(len(left_NPD))]
+    matrix = torch.stack(rows)
+    return matrix + matrix.T if symmetric else matrix
+
+
+@torch.inference_mode()
+def _row(left_PD: torch.Tensor, right_MPD: torch.Tensor, first: int) -> torch.Tensor:
+    """Distances (M,) of one cloud to the others from `first` on, in blocks; 0 before that."""
+    m, points, _ = right_MPD.shape
+    budget = CPU_BLOCK if left_PD.device.type == "cpu" else GPU_BLOCK
+    block = max(1, budget // (len(left_PD) * points))
+    distances = torch.zeros(m, dtype=left_PD.dtype, device=left_PD.device)
+    for start in range(first, m, block):
+        squared_BPQ = left_PD @ right_MPD[start : start + block].transpose(1, 2)
+        forth = squared_BPQ.amin(2).clamp_min(0).mean(1)
+        back = squared_BPQ.amin(1).clamp_min(0).mean(1)
+        distances[start : start + block] = forth + back
+    return distances
+
+
+def _left(a_NPC: Matrix, device: str) -> torch.Tensor:
+    """(-2a, |a|^2, 1): times `_right` it is |a - b|^2, in one matrix product."""
+    norm = (a_NPC**2).sum(-1, keepdims=True)
+    return _tensor(np.concatenate([-2 * a_NPC, norm, np.ones_like(norm)], -1), device)
+
+
+def _right(b_MPC: Matrix, device: str) -> torch.Tensor:
+    norm = (b_MPC**2).sum(-1, keepdims=True)
+    return _tensor(np.concatenate([b_MPC, np.ones_like(norm), norm], -1), device)
+
+
+def _tensor(array: Matrix, device: str) -> torch.Tensor:
+    return torch.from_numpy(array.astype(np.float32 if device == "cpu" else np.float64)).to(device)
+
+
+def _checked(clouds_NPC: NDArray[np.floating]) -> Matrix:
+    clouds = np.asarray(clouds_NPC, dtype=np.float64)
+    if clouds.ndim != 3 or 0 in clouds.shape or not np.isfinite(clouds).all():
+        raise ValueError(f"clouds of shape {clouds.shape}: expected finite (items, points, coordinates)")
+    return clouds
+
+
+def _without_self(distances_NN: Matrix) -> Matrix:
+    others = distances_NN.copy()
+    np.fill_diagonal(others, np.inf)
+    return others

@@ -1,0 +1,17 @@
+"""Measure the scale of the train latents."""
+
+from pathlib import Path
+
+from voxgen.io.files import read_json, write_json
+from voxgen.io.latents import read_latents
+from voxgen.scale import fit_scale
+
+
+def scale_factor(latents: Path, out: Path, posterior: str) -> None:
+    """Write scale.json: mean and standard deviation a channel over all train latents.
+
+    Raises:
+        InputError: a latent is not finite, or the latents carry no signal.
+    """
+    scale = fit_scale(read_latents(latents), posterior)
+    write_json(out, {**scale.to_json(), "autoencoder": read_json(latents / "config.json")["autoencoder"]})

@@ -1,0 +1,31 @@
+"""Stage `simulate`: settings -> a raw file of simulated clouds with their truth."""
+
+from pathlib import Path
+
+import numpy as np
+
+from voxgen.clouds import write_clouds
+from voxgen.filaments import simulate_filaments
+from voxgen.settings.sections import Synthetic
+
+
+def simulate(out: Path, index: int, settings: Synthetic, seed: int) -> None:
+    """Write raw file `index`: `point_clouds` (N, P, 3) float32 [nm] and one truth value a cloud.
+
+    The truth: `truth/filaments` (count), `truth/length` (sum over the filaments) and `truth/width`
+    (diameter of a filament), both in nm.
+    """
+    clouds = list(simulate_filaments(settings, seed, index))
+    write_clouds(
+        out,
+        (cloud.points for cloud in clouds),
+        layout="stacked",
+        key="point_clouds",
+        unit="nm",
+        dtype=np.float32,
+        extras={
+            "truth/filaments": (np.array([cloud.filaments for cloud in clouds]), None),
+            "truth/length": (np.array([cloud.length for cloud in clouds]), "nm"),
+            "truth/width": (np.array([cloud.width for cloud in clouds]), "nm"),
+        },
+    )

@@ -1,0 +1,74 @@
+"""Train the denoiser on cached latents."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from voxgen.data.latents import LatentBatches, Latents
+from voxgen.diffusion.denoiser import DenoiserObjective, build_denoiser
+from voxgen.diffusion.processes import build_process
+from voxgen.io.files import digest, read_json, replacing, write_json, write_table
+from voxgen.io.models import CONFIG, WEIGHTS
+from voxgen.scale import LatentScale
+from voxgen.settings.code import code_digest
+from voxgen.settings.sections import DiffusionSettings, Machine
+from voxgen.training.loop import fit
+from voxgen.training.state import fingerprint
+
+
+def train_diffusion(
+    train: Path,
+    val: Path,
+    scale: Path,
+    out: Path,
+    state: Path,
+    settings: DiffusionSettings,
+    seed: int,
+    machine: Machine,
+) -> None:
+    """Write model.safetensors (averaged weights), config.json and history.csv into `out`.
+
+    `train` and `val` are latent folders; `state` holds resumable states.
+    """
+    latents = read_json(train / "config.json")
+    whitening = LatentScale.from_json(read_json(scale))
+    network = settings.network.model_dump(mode="json")
+    torch.manual_seed(seed)
+    denoiser = build_denoiser(network, latents["shape"][0])
+    objective = DenoiserObjective(denoiser, build_process(settings.process))
+    inputs = {"autoencoder": latents["autoencoder"], "scale": digest(scale)}
+    inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
+    identity = fingerprint(
+        settings=settings.model_dump(mode="json", exclude={"training": {"epochs"}}),
+        seed=seed,
+        inputs=inputs,
+        code=code_digest(__name__),
+    )
+    trained = fit(
+        objective,
+        LatentBatches(Latents(train, whitening), seed, "train"),
+        LatentBatches(Latents(val, whitening), seed, "validation"),
+        state / identity,
+        settings.training,
+        seed,
+        machine,
+    )
+    write_table(out / "history.csv", trained.history, list(trained.history[0]))
+    write_json(
+        out / CONFIG,
+        {
+            "kind": "diffusion",
+            "process": settings.process,
+            "network": network,
+            "latent_shape": latents["shape"],
+            "scale": read_json(scale),
+            "grid": latents["grid"],
+            "intensity": latents["intensity"],
+            "training": settings.training.model_dump(mode="json"),
+            "seed": seed,
+            "made_from": inputs,
+        },
+    )
+    with replacing(out / WEIGHTS) as temporary:
+        save_file(trained.weights, temporary)

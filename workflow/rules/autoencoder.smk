@@ -1,0 +1,79 @@
+# Volumes to latents.
+# Reads: results/voxels/. Writes: results/autoencoder/, results/latents/ (shards and scale).
+
+
+rule train_autoencoder:
+    """Train the autoencoder; run again after a kill, it goes on where it was."""
+    input:
+        train="results/voxels/train.csv",
+        train_folder="results/voxels/train",
+        val="results/voxels/val.csv",
+        val_folder="results/voxels/val",
+        grid="results/voxels/grid.json",
+        intensity="results/voxels/intensity.json",
+    output:
+        model="results/autoencoder/model.safetensors",
+        config="results/autoencoder/config.json",
+        history="results/autoencoder/history.csv",
+    log:
+        "results/logs/train_autoencoder.log",
+    benchmark:
+        "results/benchmarks/train_autoencoder.tsv"
+    params:
+        science=science("train_autoencoder", "autoencoder", "data.flips", "seed"),
+    threads: MACHINE.threads
+    resources:
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
+    script:
+        "../scripts/train_autoencoder.py"
+
+
+rule encode_latents:
+    """Encode a split once, in every view that the diffusion training may draw."""
+    input:
+        manifest="results/voxels/{split}.csv",
+        folder="results/voxels/{split}",
+        grid="results/voxels/grid.json",
+        intensity="results/voxels/intensity.json",
+        model=f"{AUTOENCODER}/model.safetensors",
+        config=f"{AUTOENCODER}/config.json",
+    output:
+        folder=directory("results/latents/{split}"),
+        index="results/latents/{split}/index.csv",
+        config="results/latents/{split}/config.json",
+    log:
+        "results/logs/encode_latents/{split}.log",
+    benchmark:
+        "results/benchmarks/encode_latents/{split}.tsv"
+    params:
+        science=science("encode_latents", "data.flips"),
+    threads: MACHINE.threads
+    resources:
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
+    script:
+        "../scripts/encode_latents.py"
+
+
+rule scale_factor:
+    """Measure mean and standard deviation of the train latents, a channel each."""
+    input:
+        folder="results/latents/train",
+        index="results/latents/train/index.csv",
+        config="results/latents/train/config.json",
+    output:
+        "results/latents/scale.json",
+    log:
+        "results/logs/scale_factor.log",
+    benchmark:
+        "results/benchmarks/scale_factor.tsv"
+    params:
+        science=science("scale_factor", "diffusion.posterior"),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "../scripts/scale_factor.py"

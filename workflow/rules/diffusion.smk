@@ -1,0 +1,83 @@
+# Latents to new volumes.
+# Reads: results/latents/, the autoencoder. Writes: results/diffusion/, results/sample_shards/, results/samples/.
+
+
+rule train_diffusion:
+    """Train the denoiser on cached latents; run again after a kill, it goes on where it was."""
+    input:
+        train="results/latents/train",
+        train_index="results/latents/train/index.csv",
+        train_config="results/latents/train/config.json",
+        val="results/latents/val",
+        val_index="results/latents/val/index.csv",
+        scale="results/latents/scale.json",
+    output:
+        model="results/diffusion/model.safetensors",
+        config="results/diffusion/config.json",
+        history="results/diffusion/history.csv",
+    log:
+        "results/logs/train_diffusion.log",
+    benchmark:
+        "results/benchmarks/train_diffusion.tsv"
+    params:
+        science=science("train_diffusion", "diffusion", "seed"),
+    threads: MACHINE.threads
+    resources:
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
+    script:
+        "../scripts/train_diffusion.py"
+
+
+rule draw_samples:
+    """Draw one shard of new volumes."""
+    input:
+        autoencoder=f"{AUTOENCODER}/model.safetensors",
+        autoencoder_config=f"{AUTOENCODER}/config.json",
+        diffusion="results/diffusion/model.safetensors",
+        diffusion_config="results/diffusion/config.json",
+        scale="results/latents/scale.json",
+    output:
+        folder=directory("results/sample_shards/{k}"),
+        manifest="results/sample_shards/{k}/manifest.csv",
+    log:
+        "results/logs/draw_samples/{k}.log",
+    benchmark:
+        "results/benchmarks/draw_samples/{k}.tsv"
+    params:
+        science=science("draw_samples", "sampling", "seed"),
+    threads: MACHINE.threads
+    resources:
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
+    script:
+        "../scripts/draw_samples.py"
+
+
+rule sample:
+    """Gather the new volumes, draw clouds from them and set them beside real ones."""
+    input:
+        shards=expand("results/sample_shards/{k}", k=SAMPLE_SHARDS),
+        manifests=expand("results/sample_shards/{k}/manifest.csv", k=SAMPLE_SHARDS),
+        grid="results/voxels/grid.json",
+        raw=list(RAW.values()),
+        train="results/voxels/train.csv",
+        train_folder="results/voxels/train",
+    output:
+        folder=directory("results/samples"),
+        table="results/samples/samples.csv",
+        clouds="results/samples/samples.h5",
+        preview="results/samples/preview.png",
+    log:
+        "results/logs/sample.log",
+    benchmark:
+        "results/benchmarks/sample.tsv"
+    params:
+        science=science("sample", "data.key", "seed"),
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    script:
+        "../scripts/sample.py"

@@ -1,0 +1,24 @@
+"""Rule draw_samples."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as settings:
+    from voxgen.stages.draw_samples import draw_samples
+
+    draw_samples(
+        autoencoder=Path(snakemake.input.autoencoder).parent,
+        diffusion=Path(snakemake.input.diffusion).parent,
+        scale=Path(snakemake.input.scale),
+        out=Path(snakemake.output.folder),
+        shard=int(snakemake.wildcards.k),
+        shards=settings.machine.sample_shards,
+        settings=settings.sampling,
+        seed=settings.seed,
+        machine=settings.machine,
+    )

@@ -1,0 +1,22 @@
+"""Rule sample."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as settings:
+    from voxgen.stages.sample import sample
+
+    sample(
+        shards=[Path(shard) for shard in snakemake.input.shards],
+        raw=Path(snakemake.input.raw[0]),
+        grid=Path(snakemake.input.grid),
+        train=(Path(snakemake.input.train), Path(snakemake.input.train_folder)),
+        out=Path(snakemake.output.folder),
+        key=settings.data.key,
+        seed=settings.seed,
+    )

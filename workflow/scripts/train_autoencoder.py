@@ -1,0 +1,25 @@
+"""Rule train_autoencoder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as settings:
+    from voxgen.stages.train_autoencoder import train_autoencoder
+
+    train_autoencoder(
+        train=(Path(snakemake.input.train), Path(snakemake.input.train_folder)),
+        val=(Path(snakemake.input.val), Path(snakemake.input.val_folder)),
+        grid=Path(snakemake.input.grid),
+        intensity=Path(snakemake.input.intensity),
+        out=Path(snakemake.output.model).parent,
+        state=Path("results/state/autoencoder"),
+        settings=settings.autoencoder,
+        flips=settings.data.flips,
+        seed=settings.seed,
+        machine=settings.machine,
+    )
