@@ -20,5 +20,5 @@ with job(snakemake) as settings:
         samples=Path(snakemake.input.samples),
         preview=Path(snakemake.input.preview),
         reconstructions=Path(snakemake.input.reconstructions),
-        histories={Path(path).stem: Path(path) for path in snakemake.input.histories},
+        histories={Path(path).stem.capitalize(): Path(path) for path in snakemake.input.histories},
     )

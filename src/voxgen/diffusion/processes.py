@@ -68,7 +68,7 @@ class DDPM(Process):
         self._scheduler = DDPMScheduler(TRAIN_STEPS, clip_sample=False, **self.SCHEDULE)
 
     def corrupt(self, z_BCXYZ: Tensor, noise_BCXYZ: Tensor, time_B: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        step_B = (time_B * TRAIN_STEPS).long()
+        step_B = (time_B * TRAIN_STEPS).long().clamp(max=TRAIN_STEPS - 1)  # float32 rounds to time 1
         return self._scheduler.add_noise(z_BCXYZ, noise_BCXYZ, step_B), noise_BCXYZ, step_B
 
     def sample(self, denoise: Denoise, noise_BCXYZ: Tensor, steps: int) -> Tensor:

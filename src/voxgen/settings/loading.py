@@ -19,7 +19,7 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         InputError: names every key that is unknown, missing or out of bounds, with a remedy.
     """
     try:
-        return Settings.model_validate_json(json.dumps(config))
+        return Settings.model_validate_json(json.dumps(config, default=str))
     except ValidationError as error:
         lines = [_explain(detail) for detail in error.errors()]
         raise InputError("config: " + "\nconfig: ".join(dict.fromkeys(lines))) from None
@@ -65,11 +65,11 @@ def _jsonable(value: Any) -> str:
 
 
 def _explain(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"])
+    where = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))  # no names of types
     found = detail.get("input")
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown key{_nearest(detail['loc'])}"
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
         return f"{where}: missing; config/config.yaml holds the defaults: do not remove keys there"
     message = detail["msg"].removeprefix("Value error, ")
     if not where or detail["type"] == "value_error":
@@ -86,3 +86,7 @@ def _nearest(location: tuple[str | int, ...]) -> str:
         model = model.model_fields[str(name)].annotation
     close = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.4)
     return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(model.model_fields)}"
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2))

@@ -16,11 +16,13 @@ Interval = tuple[float, float]
 Axis = Literal["x", "y", "z"]
 Unit = Literal["nm", "um", "mm", "unitless"]
 
+DDPM_STEPS = 1000
+
 
 class Section(BaseModel):
     """A section of the settings: strict types, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Synthetic(Section):
@@ -121,6 +123,12 @@ class DataSettings(Section):
     def _has_files(self) -> Self:
         if self.source == "h5" and not self.files:
             raise ValueError("files: empty, but source is h5: give name: path of at least one file")
+        return self
+
+    @model_validator(mode="after")
+    def _flips_differ(self) -> Self:
+        if len(set(self.flips)) < len(self.flips):
+            raise ValueError(f"flips: {', '.join(self.flips)} names an axis twice; name each once")
         return self
 
 
@@ -268,6 +276,15 @@ class Settings(Section):
     machine: Machine
 
     @model_validator(mode="after")
+    def _ddim_steps_are_even(self) -> Self:
+        if self.diffusion.process == "ddpm" and DDPM_STEPS % self.sampling.steps:
+            raise ValueError(
+                f"sampling.steps: {self.sampling.steps} does not divide the {DDPM_STEPS} steps of the DDPM; "
+                "try 50 or 100"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _factors_divide(self) -> Self:
         factor = self.autoencoder.network.factor
         coarsest = factor * self.diffusion.network.factor
@@ -283,6 +300,8 @@ class Settings(Section):
 
 
 def _check_levels(channels: tuple[int, ...], attention: tuple[bool, ...], groups: int) -> None:
+    if not channels:
+        raise ValueError("channels: empty, expected the width of at least one level")
     if len(channels) != len(attention):
         raise ValueError(f"channels has {len(channels)} levels, attention_levels {len(attention)}")
     for width in channels:

@@ -196,11 +196,11 @@ class _Run:
         state = load_state(self.folder)
         if state is None:
             return
-        done = state["progress"]["epoch"]
-        if done > self.settings.epochs:
+        reached = state["progress"]["epoch"] + (state["progress"]["position"] > 0)
+        if reached > self.settings.epochs:
             raise InputError(
-                f"{self.folder}: trained for {done} epochs, more than the {self.settings.epochs} asked for; "
-                f"set epochs to {done} or more, or delete this folder to train anew"
+                f"{self.folder}: trained into epoch {reached}, past the {self.settings.epochs} asked for; "
+                f"set epochs to {reached} or more, or delete this folder to train anew"
             )
         self.objective.load_state_dict(state["objective"])
         self.average.load_state_dict(state["average"])
@@ -238,10 +238,13 @@ class _Run:
 
 
 class _Writer:
-    """TensorBoard scalars of each epoch; a resumed run replaces what was written after its state."""
+    """TensorBoard scalars of each epoch; a resumed run replaces what was written after its state.
+
+    `purge_step` hides what stands at that step and after it; the row at the state's own step is to stay.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=step or None)
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
 
     def __enter__(self) -> "_Writer":
         return self

@@ -1,0 +1,133 @@
+"""What many tests share: settings that run in seconds, and one run of the model stages on 8-cubes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from voxgen.clouds import write_clouds
+from voxgen.intensity import Intensity
+from voxgen.io.files import write_json, write_table
+from voxgen.io.nifti import write_volume
+from voxgen.settings.loading import load_settings
+from voxgen.settings.sections import Settings
+from voxgen.voxels import Grid, fixed_grid, rasterize
+
+ROOT = Path(__file__).parents[1]
+GRID = fixed_grid((8, 8, 8), [(0.0, 800.0), (-400.0, 400.0), (1000.0, 1400.0)], "nm", "density", 1.0)
+TINY = {
+    "data": {
+        "grid": {"shape": list(GRID.shape), "bounds": [list(b) for b in GRID.bounds], "method": "density"}
+    },
+    "autoencoder": {"training": {"epochs": 12, "schedule_epochs": 12, "learning_rate": 1e-2}},
+    "machine": {"device": "cpu"},
+}
+POINTS = 40
+VOLUMES = {"train": 6, "val": 3}
+SAMPLE_SHARDS = 3
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The defaults with the smoke overlay, on 8-cubes and the CPU."""
+    config: dict[str, Any] = {}
+    for name in ("config.yaml", "smoke.yaml"):
+        update_config(config, yaml.safe_load((ROOT / "config" / name).read_text()))
+    update_config(config, TINY)
+    return load_settings(config)
+
+
+@pytest.fixture(scope="session")
+def grid() -> Grid:
+    """The grid of the 8-cubes: no axis has the bounds of another."""
+    return GRID
+
+
+@pytest.fixture(scope="session")
+def voxels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the data stages leave it: raw.h5, {split}.csv, {split}/, grid.json, intensity.json."""
+    folder = tmp_path_factory.mktemp("voxels")
+    rng = np.random.default_rng(0)
+    low, high = np.array(GRID.bounds).T
+    clouds = []
+    for split, n in VOLUMES.items():
+        rows = []
+        for _ in range(n):
+            name = f"cloud-{len(clouds):06d}"
+            points = np.clip(rng.normal((low + high) / 2, (high - low) / 6, (POINTS, 3)), low, high - 1)
+            write_volume(
+                folder / split / f"{name}.nii.gz",
+                rasterize(points, GRID)[0],
+                *(GRID.origin, GRID.spacing, GRID.unit),
+            )
+            rows.append({"id": name, "file": f"{name}.nii.gz", "split": split})
+            clouds.append(points)
+        write_table(folder / f"{split}.csv", rows, list(rows[0]))
+    write_clouds(folder / "raw.h5", clouds, "stacked", "point_clouds", GRID.unit, np.float32)
+    write_json(folder / "grid.json", GRID.to_json())
+    write_json(folder / "intensity.json", {**Intensity("log1p", float(np.log1p(2))).to_json(), "n_train": 6})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Settings) -> Path:
+    """A folder with what the model stages make of `voxels`, under the names that the workflow gives."""
+    from voxgen.stages.draw_samples import draw_samples
+    from voxgen.stages.encode_latents import encode_latents
+    from voxgen.stages.sample import sample
+    from voxgen.stages.scale_factor import scale_factor
+    from voxgen.stages.train_autoencoder import train_autoencoder
+    from voxgen.stages.train_diffusion import train_diffusion
+
+    folder = tmp_path_factory.mktemp("results")
+    machine, seed, flips = settings.machine, settings.seed, settings.data.flips
+    splits = {split: (voxels / f"{split}.csv", voxels / split) for split in VOLUMES}
+    described = (voxels / "grid.json", voxels / "intensity.json")
+    autoencoder, diffusion, latents = (folder / name for name in ("autoencoder", "diffusion", "latents"))
+    train_autoencoder(
+        *splits.values(),
+        *described,
+        autoencoder,
+        folder / "state/autoencoder",
+        settings.autoencoder,
+        flips,
+        seed,
+        machine,
+    )
+    for split, volumes in splits.items():
+        views = flips if split == "train" else ()
+        encode_latents(volumes, *described, autoencoder, latents / split, views, machine)
+    scale = latents / "scale.json"
+    scale_factor(latents / "train", scale, settings.diffusion.posterior)
+    train_diffusion(
+        latents / "train",
+        latents / "val",
+        scale,
+        diffusion,
+        folder / "state/diffusion",
+        settings.diffusion,
+        seed,
+        machine,
+    )
+    shards = [folder / f"sample_shards/{k}" for k in range(SAMPLE_SHARDS)]
+    for k, shard in enumerate(shards):
+        draw_samples(autoencoder, diffusion, scale, shard, k, SAMPLE_SHARDS, settings.sampling, seed, machine)
+    sample(
+        shards,
+        voxels / "raw.h5",
+        described[0],
+        splits["train"],
+        folder / "samples",
+        settings.data.key,
+        seed,
+    )
+    return folder

@@ -1,0 +1,103 @@
+"""Bad input stops the real workflow before any training, with one clear message."""
+
+import h5py
+import numpy as np
+import pytest
+
+from workflow import Project
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("bad"))
+
+
+def clouds(n=12, points=64):
+    return np.random.default_rng(0).uniform(0, 1000, (n, points, 3)).astype(np.float32)
+
+
+def of_file(name, key="point_clouds", **data):
+    return {"data": {"source": "h5", "files": {"cells": name}, "key": key, **data}}
+
+
+def write(path, points):
+    with h5py.File(path, "w") as file:
+        file["point_clouds"] = points
+
+
+def refused(project, overlay, *messages):
+    result = project.run("--cores", "2", "results/samples", overlay=overlay)
+    assert result.returncode != 0
+    for message in messages:
+        assert message in result.stdout, result.stdout
+    assert "Traceback" not in result.stdout
+    assert "rule train_autoencoder" not in result.stdout
+    assert not (project.folder / "results" / "state").exists()
+
+
+def test_missing_file(project):
+    refused(project, of_file("absent.h5"), "data.files.cells: no file at absent.h5")
+
+
+def test_wrong_key(project):
+    write(project.folder / "key.h5", clouds())
+    refused(project, of_file("key.h5", key="point_cluods"), "key.h5", "'point_cluods'", "point_clouds")
+
+
+def test_truncated_file(project):
+    path = project.folder / "truncated.h5"
+    write(path, clouds())
+    path.write_bytes(path.read_bytes()[:-500])
+    refused(project, of_file("truncated.h5"), "truncated.h5", "truncated", "fetch it again")
+
+
+def test_nan_coordinates(project):
+    points = clouds()
+    points[3, 17, 1] = np.nan
+    write(project.folder / "nan.h5", points)
+    refused(project, of_file("nan.h5"), "cells-000003", "NaN", "first row 17", "data.on_bad_cloud: skip")
+
+
+def test_empty_cloud(project):
+    with h5py.File(project.folder / "empty.h5", "w") as file:
+        for i in range(12):
+            file[f"cell{i:02d}/points"] = np.empty((0, 3)) if i == 5 else clouds()[i]
+    refused(project, of_file("empty.h5", key="points"), "cells-000005", "cell05", "empty")
+
+
+def test_unknown_key(project):
+    refused(project, {"data": {"gird": 3}}, "data.gird: unknown key; did you mean grid?")
+
+
+def test_shape_that_the_factors_do_not_divide(project):
+    refused(
+        project,
+        {"data": {"grid": {"shape": [18, 16, 8]}}},
+        "data.grid.shape: 18 voxels along x",
+        "expected a multiple of 4",
+        "try 16",
+    )
+
+
+def test_number_that_yaml_reads_as_text(project):
+    refused(project, {"diffusion": {"training": {"learning_rate": "1e-4"}}}, "learning_rate", "write 1.0e-4")
+
+
+def test_points_outside_the_bounds(project):
+    write(project.folder / "outside.h5", clouds() + 1e6)
+    refused(project, of_file("outside.h5"), "cells", "outside the bounds", "data.grid.bounds: train")
+
+
+def test_bad_clouds_can_be_skipped_and_are_listed(project):
+    points = clouds(40)
+    points[3, 17, 1] = np.nan
+    write(project.folder / "skip.h5", points)
+    overlay = of_file("skip.h5", on_bad_cloud="skip")
+    result = project.run("--cores", "2", "results/voxels/intensity.json", overlay=overlay)
+    assert result.returncode == 0, result.stdout
+    dropped = (project.folder / "results" / "clouds" / "dropped.csv").read_text()
+    assert "cells-000003" in dropped
+    listed = (project.folder / "results" / "voxels" / "train.csv").read_text()
+    assert "cells-000003" not in listed

@@ -1,0 +1,133 @@
+"""The real Snakefile on the smoke overlay: what it leaves, and what a change makes stale."""
+
+import json
+import shutil
+
+import h5py
+import nibabel as nib
+import pytest
+
+from workflow import Project
+
+pytestmark = pytest.mark.workflow
+
+DATA = {"split_clouds", "voxelize", "collect_voxels"}
+FIRST_STAGE = {"train_autoencoder", "encode_latents", "scale_factor"}
+SECOND_STAGE = {"train_diffusion", "draw_samples", "sample"}
+SCORES = {"evaluate_reconstruction", "evaluate_samples"}
+FIGURES = {"plot_history", "plot_reconstructions", "report"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("finished"))
+    result = project.run("--cores", "2")
+    assert result.returncode == 0, result.stdout
+    return project
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A finished project whose source may be edited."""
+    project = object.__new__(Project)
+    project.folder = tmp_path / "copy"
+    shutil.copytree(finished.folder, project.folder, symlinks=True)
+    return project
+
+
+def test_a_run_leaves_volumes_clouds_scores_and_a_report(finished):
+    results = finished.folder / "results"
+    volumes = sorted((results / "samples").glob("*.nii.gz"))
+    assert len(volumes) == 8
+    image = nib.load(volumes[0])
+    assert image.shape == (16, 16, 8)
+    assert image.header.get_xyzt_units()[0] == "micron"
+    assert image.affine[:3, 3] == pytest.approx([0.625, 0.625, 0.15625])
+    with h5py.File(results / "samples" / "samples.h5") as file:
+        assert file["point_clouds"].shape[1:] == (256, 3)
+        assert file["point_clouds"].attrs["units"] == "nm"
+    for name in ("reconstruction", "samples"):
+        assert json.loads((results / "evaluation" / f"{name}.json").read_text())["metrics"]
+    assert "<table" in (results / "report.html").read_text()
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert finished.stale() == set()
+
+
+def test_another_learning_rate_of_the_diffusion_leaves_the_autoencoder_alone(finished):
+    stale = finished.stale(overlay={"diffusion": {"training": {"learning_rate": 1.0e-4}}})
+    assert stale == SECOND_STAGE | {"evaluate_samples", "plot_history", "report"}
+
+
+def test_another_evaluation_setting_scores_again(finished):
+    stale = finished.stale(overlay={"evaluation": {"bootstrap": 60}})
+    assert stale == SCORES | {"plot_reconstructions", "report"}
+
+
+def test_a_changed_formula_makes_what_reaches_it_stale(copy):
+    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    source = voxels.read_text()
+    assert "return 0.5" in source
+    voxels.write_text(source.replace("return 0.5", "return 0.25"))
+    assert copy.stale() == DATA | FIRST_STAGE | SECOND_STAGE | SCORES | FIGURES
+
+
+def test_a_changed_comment_or_docstring_makes_nothing_stale(copy):
+    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    source = voxels.read_text()
+    voxels.write_text(source.replace('"""', '"""Said otherwise. ', 1) + "\n# A remark.\n")
+    assert copy.stale() == set()
+
+
+@pytest.mark.parametrize("cores", ["1", "16"])
+def test_another_core_count_makes_nothing_stale(finished, cores):
+    assert finished.stale("--cores", cores) == set()
+
+
+def test_machine_settings_make_nothing_stale(finished):
+    machine = {
+        "device": "cpu",
+        "precision": "auto",
+        "threads": 3,
+        "compile": True,
+        "batch": 7,
+        "cache_gb": 0.1,
+        "checkpoint_minutes": 9.0,
+        "memory_mb": 123,
+        "runtime_minutes": 45,
+    }
+    assert finished.stale(overlay={"machine": machine}) == set()
+
+
+def test_accepting_a_change_runs_nothing(copy):
+    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    voxels.write_text(voxels.read_text().replace("return 0.5", "return 0.25"))
+    model = copy.folder / "results" / "autoencoder" / "model.safetensors"
+    before = model.read_bytes()
+    assert copy.run("--cores", "1", "--touch").returncode == 0
+    assert copy.stale() == set()
+    assert model.read_bytes() == before
+
+
+def test_a_trained_autoencoder_is_used_without_training(copy):
+    trained = copy.folder / "trained"
+    shutil.copytree(copy.folder / "results" / "autoencoder", trained)
+    stale = copy.stale("results/samples", overlay={"autoencoder": {"source": "trained"}})
+    assert "encode_latents" in stale
+    assert "train_autoencoder" not in stale
+    result = copy.run(
+        "--cores", "2", "results/latents/scale.json", overlay={"autoencoder": {"source": "trained"}}
+    )
+    assert result.returncode == 0, result.stdout
+
+
+def test_an_autoencoder_made_for_another_grid_is_refused_by_name(copy):
+    trained = copy.folder / "trained"
+    shutil.copytree(copy.folder / "results" / "autoencoder", trained)
+    config = json.loads((trained / "config.json").read_text())
+    config["grid"]["method"] = "density"
+    (trained / "config.json").write_text(json.dumps(config))
+    result = copy.run("--cores", "1", "results/latents/val", overlay={"autoencoder": {"source": "trained"}})
+    assert result.returncode != 0
+    assert "trained: made for method 'density', found 'gaussian'" in result.stdout
