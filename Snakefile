@@ -1,8 +1,7 @@
-"""voxgen: point clouds to voxels, latents, a diffusion model, new volumes and their evaluation.
-
-    snakemake --cores 8 results/samples     new volumes
-    snakemake --cores 8                     and their evaluation, figures and report
-"""
+# voxgen: point clouds to voxels, latents, a diffusion model, new volumes and their evaluation.
+#
+#     snakemake --cores 8 results/samples     new volumes
+#     snakemake --cores 8                     and their evaluation, figures and report
 
 from snakemake.utils import min_version
 
@@ -12,7 +11,7 @@ min_version("9.20")
 configfile: "config/config.yaml"
 
 
-conda: "envs/environment.yaml"
+container: "docker-daemon://voxgen"
 
 
 include: "workflow/rules/common.smk"
@@ -23,7 +22,7 @@ include: "workflow/rules/evaluation.smk"
 
 
 rule all:
+    default_target: True
     input:
         "results/samples",
         "results/report.html",
-    default_target: True

@@ -189,5 +189,5 @@ def test_figures_and_report_stand_alone(tmp_path: Path) -> None:
     assert "Run &amp; report" in page
     assert "Auto&lt;encoder&gt;" in page
     assert "1-NNA" in page
-    assert "learning_rate: 0.001" in page
+    assert f"learning_rate: {CONFIG['diffusion']['training']['learning_rate']}" in page
     assert all(outside not in page for outside in ("http", "<script", "$"))

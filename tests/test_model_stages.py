@@ -89,7 +89,10 @@ def test_latents_are_the_posteriors_of_every_view(results: Path, voxels: Path, s
         shards = [f"{view}-0000.safetensors" for view in range(2 ** len(flips))]
         assert names(folder) == {*shards, "index.csv", "config.json"}
         config = read_json(folder / "config.json")
-        assert config["autoencoder"] == weights_digest(results / "autoencoder")
+        assert config["made_from"] == {
+            "autoencoder": weights_digest(results / "autoencoder"),
+            "volumes": digest(voxels / f"{split}.csv"),
+        }
         assert (config["shape"], config["flips"]) == ([2, 4, 4, 4], list(flips))
         assert config["grid"] == read_json(voxels / "grid.json")
         assert config["intensity"] == autoencoder.intensity.to_json()
@@ -165,7 +168,13 @@ def test_sample_shards_hold_volumes_in_counts_where_the_grid_is(results: Path) -
     drawn = []
     for shard in sorted((results / "sample_shards").iterdir()):
         rows = read_table(shard / "manifest.csv")
-        assert names(shard) == {f"{row['id']}.nii.gz" for row in rows} | {"manifest.csv"}
+        assert names(shard) == {f"{row['id']}.nii.gz" for row in rows} | {"manifest.csv", "config.json"}
+        config = read_json(shard / "config.json")
+        assert config["made_from"] == {
+            "autoencoder": weights_digest(results / "autoencoder"),
+            "diffusion": weights_digest(results / "diffusion"),
+        }
+        assert config["grid"] == read_json(results / "autoencoder" / "config.json")["grid"]
         for row in rows:
             image = nib.load(shard / f"{row['id']}.nii.gz")
             volume = image.get_fdata()
@@ -195,7 +204,7 @@ def test_samples_are_gathered_with_clouds_as_the_input_has_them(
 ) -> None:
     folder = results / "samples"
     volumes = {f"{name}.nii.gz" for name in SAMPLES}
-    assert names(folder) == volumes | {"samples.csv", "samples.h5", "preview.png"}
+    assert names(folder) == volumes | {"config.json", "samples.csv", "samples.h5", "preview.png"}
     np.testing.assert_array_equal(volumes_of(folder), volumes_of(results / "sample_shards"))
     rows = read_table(folder / "samples.csv")
     assert [(row["id"], row["points"]) for row in rows] == [(name, "40") for name in SAMPLES]
@@ -281,6 +290,9 @@ def test_latent_batches_are_whitened_addressed_draws(results: Path, posterior: s
     z, noise, times = batches.batch(np.array([5, 1]), epoch=2)
     for whole, alone in zip((z, noise, times), batches.batch(np.array([1]), epoch=2), strict=True):
         assert alone.equal(whole[1:])
+    assert not noise[0].equal(noise[1])
+    assert times[0] != times[1]
+    assert not batches.batch(np.array([1]), epoch=3)[1].equal(noise[1:])
     means = np.concatenate([mean for mean, _ in read_latents(results / "latents/train")]).astype(np.float32)
     views = scale.whiten(means[[5, 11]])  # of item 5: as it is, and mirrored
     distance = np.abs(z[0].numpy() - views).max(axis=(1, 2, 3, 4)).min()

@@ -286,10 +286,17 @@ def test_tensorboard_shows_every_epoch_of_a_resumed_training(
     with pytest.raises(Killed):
         trained(tmp_path, training, machine, Points(killed_at=STEPS + 1))
     history = trained(tmp_path, training, machine).history
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    assert shown(tmp_path) == {row["step"]: pytest.approx(row["val_loss"], rel=1e-6) for row in history}
+    (tmp_path / "state.pt").unlink()
+    trained(tmp_path, training.model_copy(update={"epochs": 1}), machine)
+    assert list(shown(tmp_path)) == [STEPS]  # what an abandoned training wrote is hidden
+
+
+def shown(folder: Path) -> dict[int, float]:
+    """The validation losses that TensorBoard shows, by step."""
+    events = EventAccumulator(str(folder / "tensorboard"))
     events.Reload()
-    shown = {event.step: event.value for event in events.Scalars("val_loss")}
-    assert shown == {row["step"]: pytest.approx(row["val_loss"], rel=1e-6) for row in history}
+    return {event.step: event.value for event in events.Scalars("val_loss")}
 
 
 def test_learning_rates() -> None:

@@ -19,13 +19,13 @@ rule train_autoencoder:
         "results/logs/train_autoencoder.log",
     benchmark:
         "results/benchmarks/train_autoencoder.tsv"
-    params:
-        science=science("train_autoencoder", "autoencoder", "data.flips", "seed"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("train_autoencoder", "autoencoder", "data.flips", "seed"),
     script:
         "../scripts/train_autoencoder.py"
 
@@ -47,13 +47,13 @@ rule encode_latents:
         "results/logs/encode_latents/{split}.log",
     benchmark:
         "results/benchmarks/encode_latents/{split}.tsv"
-    params:
-        science=science("encode_latents", "data.flips"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("encode_latents", "data.flips"),
     script:
         "../scripts/encode_latents.py"
 
@@ -70,10 +70,10 @@ rule scale_factor:
         "results/logs/scale_factor.log",
     benchmark:
         "results/benchmarks/scale_factor.tsv"
-    params:
-        science=science("scale_factor", "diffusion.posterior"),
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        science=science("scale_factor", "diffusion.posterior"),
     script:
         "../scripts/scale_factor.py"

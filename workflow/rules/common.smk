@@ -45,7 +45,9 @@ def hold_folder():
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError(f"another run is at work in {Path.cwd()}; wait for it") from None
+        raise WorkflowError(
+            f"another run is at work in {Path.cwd()}; wait for it"
+        ) from None
 
 
 def raw_file(wildcards):
@@ -61,7 +63,9 @@ SAMPLE_SHARDS = range(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
 TRAINS_AUTOENCODER = SETTINGS.autoencoder.source == "train"
 AUTOENCODER = (
-    "results/autoencoder" if TRAINS_AUTOENCODER else SETTINGS.autoencoder.source.rstrip("/")
+    "results/autoencoder"
+    if TRAINS_AUTOENCODER
+    else SETTINGS.autoencoder.source.rstrip("/")
 )
 TRAININGS = ("autoencoder", "diffusion") if TRAINS_AUTOENCODER else ("diffusion",)
 GPUS = int(MACHINE.device == "cuda")

@@ -11,11 +11,11 @@ rule simulate:
         "results/logs/simulate/{f}.log",
     benchmark:
         "results/benchmarks/simulate/{f}.tsv"
-    params:
-        science=science("simulate", "data.synthetic", "seed"),
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        science=science("simulate", "data.synthetic", "seed"),
     script:
         "../scripts/simulate.py"
 
@@ -30,11 +30,11 @@ rule index_clouds:
         "results/logs/index_clouds/{f}.log",
     benchmark:
         "results/benchmarks/index_clouds/{f}.tsv"
-    params:
-        science=science("index_clouds", "data.key", "data.label", "data.min_points"),
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        science=science("index_clouds", "data.key", "data.label", "data.min_points"),
     script:
         "../scripts/index_clouds.py"
 
@@ -51,6 +51,9 @@ rule split_clouds:
         "results/logs/split_clouds.log",
     benchmark:
         "results/benchmarks/split_clouds.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     params:
         science=science(
             "split_clouds",
@@ -60,9 +63,6 @@ rule split_clouds:
             "data.on_bad_cloud",
             "seed",
         ),
-    resources:
-        mem_mb=2000,
-        runtime=60,
     script:
         "../scripts/split_clouds.py"
 
@@ -80,11 +80,11 @@ rule voxelize:
         "results/logs/voxelize/{f}-{k}.log",
     benchmark:
         "results/benchmarks/voxelize/{f}-{k}.tsv"
-    params:
-        science=science("voxelize", "data.key", "data.intensity.quantile"),
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        science=science("voxelize", "data.key", "data.intensity.quantile"),
     script:
         "../scripts/voxelize.py"
 
@@ -103,10 +103,10 @@ rule collect_voxels:
         "results/logs/collect_voxels.log",
     benchmark:
         "results/benchmarks/collect_voxels.tsv"
-    params:
-        science=science("collect_voxels", "data.intensity"),
     resources:
         mem_mb=2000,
         runtime=60,
+    params:
+        science=science("collect_voxels", "data.intensity"),
     script:
         "../scripts/collect_voxels.py"

@@ -19,13 +19,13 @@ rule train_diffusion:
         "results/logs/train_diffusion.log",
     benchmark:
         "results/benchmarks/train_diffusion.tsv"
-    params:
-        science=science("train_diffusion", "diffusion", "seed"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("train_diffusion", "diffusion", "seed"),
     script:
         "../scripts/train_diffusion.py"
 
@@ -41,17 +41,18 @@ rule draw_samples:
     output:
         folder=directory("results/sample_shards/{k}"),
         manifest="results/sample_shards/{k}/manifest.csv",
+        config="results/sample_shards/{k}/config.json",
     log:
         "results/logs/draw_samples/{k}.log",
     benchmark:
         "results/benchmarks/draw_samples/{k}.tsv"
-    params:
-        science=science("draw_samples", "sampling", "seed"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("draw_samples", "sampling", "seed"),
     script:
         "../scripts/draw_samples.py"
 
@@ -61,6 +62,7 @@ rule sample:
     input:
         shards=expand("results/sample_shards/{k}", k=SAMPLE_SHARDS),
         manifests=expand("results/sample_shards/{k}/manifest.csv", k=SAMPLE_SHARDS),
+        configs=expand("results/sample_shards/{k}/config.json", k=SAMPLE_SHARDS),
         grid="results/voxels/grid.json",
         raw=list(RAW.values()),
         train="results/voxels/train.csv",
@@ -68,16 +70,17 @@ rule sample:
     output:
         folder=directory("results/samples"),
         table="results/samples/samples.csv",
+        config="results/samples/config.json",
         clouds="results/samples/samples.h5",
         preview="results/samples/preview.png",
     log:
         "results/logs/sample.log",
     benchmark:
         "results/benchmarks/sample.tsv"
-    params:
-        science=science("sample", "data.key", "seed"),
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        science=science("sample", "data.key", "seed"),
     script:
         "../scripts/sample.py"

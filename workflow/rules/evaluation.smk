@@ -17,13 +17,13 @@ rule evaluate_reconstruction:
         "results/logs/evaluate_reconstruction.log",
     benchmark:
         "results/benchmarks/evaluate_reconstruction.tsv"
-    params:
-        science=science("evaluate_reconstruction", "evaluation", "seed"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("evaluate_reconstruction", "evaluation", "seed"),
     script:
         "../scripts/evaluate_reconstruction.py"
 
@@ -45,13 +45,13 @@ rule evaluate_samples:
         "results/logs/evaluate_samples.log",
     benchmark:
         "results/benchmarks/evaluate_samples.tsv"
-    params:
-        science=science("evaluate_samples", "evaluation", "seed"),
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
+    params:
+        science=science("evaluate_samples", "evaluation", "seed"),
     script:
         "../scripts/evaluate_samples.py"
 
@@ -66,11 +66,11 @@ rule plot_history:
         "results/logs/plot_history/{training}.log",
     benchmark:
         "results/benchmarks/plot_history/{training}.tsv"
-    params:
-        science=science("plot_history"),
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        science=science("plot_history"),
     script:
         "../scripts/plot_history.py"
 
@@ -89,11 +89,11 @@ rule plot_reconstructions:
         "results/logs/plot_reconstructions.log",
     benchmark:
         "results/benchmarks/plot_reconstructions.tsv"
-    params:
-        science=science("plot_reconstructions"),
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        science=science("plot_reconstructions"),
     script:
         "../scripts/plot_reconstructions.py"
 
@@ -112,6 +112,9 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=30,
     params:
         science=science(
             "report",
@@ -122,8 +125,5 @@ rule report:
             "evaluation",
             "seed",
         ),
-    resources:
-        mem_mb=1000,
-        runtime=30,
     script:
         "../scripts/report.py"

@@ -75,9 +75,19 @@ def _explain(detail: Any) -> str:
     if not where or detail["type"] == "value_error":
         return f"{where}.{message}" if where else message
     hint = ""
-    if isinstance(found, str) and detail["type"].startswith(("float", "int")):
+    if detail["type"].startswith(("float", "int")) and _is_number(found):
         hint = "; YAML reads 1e-4 as text: write 1.0e-4"
     return f"{where}: {message}, found {found!r}{hint}"
+
+
+def _is_number(text: Any) -> bool:
+    if not isinstance(text, str):
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _nearest(location: tuple[str | int, ...]) -> str:

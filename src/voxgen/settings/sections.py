@@ -293,8 +293,8 @@ class Settings(Section):
                 raise ValueError(
                     f"data.grid.shape: {size} voxels along {axis} cannot be halved as often as the networks "
                     f"do: expected a multiple of {coarsest} (autoencoder {factor} x denoiser "
-                    f"{coarsest // factor}); try {max(1, round(size / coarsest)) * coarsest}, or fewer levels "
-                    "in autoencoder.network.channels or diffusion.network.channels"
+                    f"{coarsest // factor}); try {max(1, round(size / coarsest)) * coarsest}, or fewer "
+                    "levels in autoencoder.network.channels or diffusion.network.channels"
                 )
         return self
 

@@ -2,17 +2,21 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from voxgen.autoencoder.codec import Codec, load_autoencoder
 from voxgen.diffusion.model import load_diffusion
-from voxgen.io.files import read_json, write_table
-from voxgen.io.models import refuse_mismatch
+from voxgen.io.files import read_json, write_json, write_table
+from voxgen.io.models import refuse_mismatch, weights_digest
 from voxgen.io.nifti import write_volume
 from voxgen.scale import LatentScale
 from voxgen.settings.sections import Machine, SamplingSettings
-from voxgen.voxels import occupied_above
+from voxgen.voxels import Grid, occupied_above
+
+Array = NDArray[np.float32]
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,7 @@ def draw_samples(
     seed: int,
     machine: Machine,
 ) -> None:
-    """Write the shard's volumes as NIfTI in counts, and manifest.csv, into `out`.
+    """Write the shard's volumes as NIfTI in counts, manifest.csv and config.json into `out`.
 
     Sample i is the same in whichever shard and batch it is drawn.
 
@@ -44,7 +48,6 @@ def draw_samples(
     )
     refuse_mismatch(diffusion, denoiser.config, {"scale": recorded}, ("scale",))
     codec = Codec(first_stage, LatentScale.from_json(recorded))
-    grid, threshold = first_stage.grid, occupied_above(first_stage.grid)
     mine = range(settings.samples)[
         settings.samples * shard // shards : settings.samples * (shard + 1) // shards
     ]
@@ -54,11 +57,32 @@ def draw_samples(
         latents = denoiser.sample(indices, settings.steps, seed)
         volumes = first_stage.intensity.to_counts(codec.decode(latents))
         for index, latent, volume in zip(indices, latents, volumes, strict=True):
-            name = f"sample-{index:06d}"
-            write_volume(out / f"{name}.nii.gz", volume, grid.origin, grid.spacing, grid.unit)
-            figures = (volume.sum(dtype=np.float64), volume.max(), np.mean(volume > threshold))
-            values = (*figures, latent.mean(), latent.std())
-            rows.append(dict(zip(COLUMNS, (name, seed, index, *map(float, values)), strict=True)))
+            rows.append(_written(out, index, seed, latent, volume, first_stage.grid))
         log.info("drew %d of %d samples", start + len(indices), len(mine))
-    out.mkdir(parents=True, exist_ok=True)
     write_table(out / "manifest.csv", rows, COLUMNS)
+    config = {
+        "kind": "samples",
+        "sampling": settings.model_dump(mode="json"),
+        "seed": seed,
+        "grid": first_stage.grid.to_json(),
+        "intensity": first_stage.intensity.to_json(),
+        "scale": recorded,
+        "made_from": {"autoencoder": first_stage.digest, "diffusion": weights_digest(diffusion)},
+    }
+    write_json(out / "config.json", config)
+
+
+def _written(out: Path, index: int, seed: int, latent: Array, volume: Array, grid: Grid) -> dict[str, Any]:
+    """Write one volume (X, Y, Z) in counts and return its row of the manifest."""
+    name = f"sample-{index:06d}"
+    write_volume(out / f"{name}.nii.gz", volume, grid.origin, grid.spacing, grid.unit)
+    return {
+        "id": name,
+        "seed": seed,
+        "index": index,
+        "sum": float(volume.sum(dtype=np.float64)),
+        "max": float(volume.max()),
+        "occupied": float(np.mean(volume > occupied_above(grid))),
+        "latent_mean": float(latent.mean()),
+        "latent_std": float(latent.std()),
+    }

@@ -6,7 +6,8 @@ import numpy as np
 
 from voxgen.autoencoder.codec import load_autoencoder
 from voxgen.data.volumes import Volumes, mirrored
-from voxgen.io.files import read_json, write_json, write_table
+from voxgen.errors import InputError
+from voxgen.io.files import digest, read_json, write_json, write_table
 from voxgen.io.latents import COLUMNS, write_latents
 from voxgen.io.models import refuse_mismatch
 from voxgen.settings.sections import Machine
@@ -29,12 +30,14 @@ def encode_latents(
     `split` is a manifest and the folder of its volumes; view v mirrors the axes of the bits of v.
 
     Raises:
-        InputError: the autoencoder was made for another grid or intensity law.
+        InputError: the split is empty, or the autoencoder was made for another grid or intensity law.
     """
     model = load_autoencoder(autoencoder, machine)
     refuse_mismatch(autoencoder, model.config["grid"], read_json(grid), GRID_CONTRACT)
     refuse_mismatch(autoencoder, model.config["intensity"], read_json(intensity), ("law",))
     volumes = Volumes(*split, model.intensity, cache_gb=machine.cache_gb)
+    if not len(volumes):
+        raise InputError(f"{split[0]}: no volumes to encode; give its split a larger share in data.split")
     rows = []
     for view in range(2 ** len(flips)):
         for first in range(0, len(volumes), SHARD_VOLUMES):
@@ -53,7 +56,7 @@ def encode_latents(
     write_json(
         out / "config.json",
         {
-            "autoencoder": model.digest,
+            "made_from": {"autoencoder": model.digest, "volumes": digest(split[0])},
             "grid": model.grid.to_json(),
             "intensity": model.intensity.to_json(),
             "shape": list(mean.shape[1:]),

@@ -20,7 +20,7 @@ PREVIEWED = 8
 def sample(
     shards: list[Path], raw: Path, grid: Path, train: tuple[Path, Path], out: Path, key: str, seed: int
 ) -> None:
-    """Write the volumes, samples.csv, samples.h5 and preview.png into `out`.
+    """Write the volumes, config.json, samples.csv, samples.h5 and preview.png into `out`.
 
     Clouds have the raw file's layout and dtype, and as many points as its clouds do: the same number for
     each where they have one, else the volume's count. A volume without counts has no cloud; the column
@@ -31,6 +31,7 @@ def sample(
     for shard in shards:
         for volume in sorted(shard.glob("*.nii.gz")):
             shutil.copyfile(volume, out / volume.name)
+    shutil.copyfile(shards[0] / "config.json", out / "config.json")
     placed = Grid.from_json(read_json(grid))
     with open_clouds(raw, key) as clouds:
         layout, uniform, dtype = clouds.layout, clouds.uniform_points(), clouds.dtype

@@ -13,5 +13,6 @@ def scale_factor(latents: Path, out: Path, posterior: str) -> None:
     Raises:
         InputError: a latent is not finite, or the latents carry no signal.
     """
+    made_from = read_json(latents / "config.json")["made_from"]
     scale = fit_scale(read_latents(latents), posterior)
-    write_json(out, {**scale.to_json(), "autoencoder": read_json(latents / "config.json")["autoencoder"]})
+    write_json(out, {**scale.to_json(), "autoencoder": made_from["autoencoder"]})

@@ -37,7 +37,7 @@ def train_diffusion(
     torch.manual_seed(seed)
     denoiser = build_denoiser(network, latents["shape"][0])
     objective = DenoiserObjective(denoiser, build_process(settings.process))
-    inputs = {"autoencoder": latents["autoencoder"], "scale": digest(scale)}
+    inputs = {"autoencoder": latents["made_from"]["autoencoder"], "scale": digest(scale)}
     inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
     identity = fingerprint(
         settings=settings.model_dump(mode="json", exclude={"training": {"epochs"}}),

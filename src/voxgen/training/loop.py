@@ -146,10 +146,11 @@ class _Run:
         self.optimizer.zero_grad()
         self.fabric.backward(figures["loss"])
         norm = self._clip()
-        if not torch.isfinite(norm):
+        if not (torch.isfinite(norm) and torch.isfinite(figures["loss"])):
             raise InputError(
-                f"training: the gradient is not finite in epoch {self.epoch + 1}, step {self.position + 1} "
-                f"(loss {figures['loss'].item():g}); lower learning_rate or set machine.precision: fp32"
+                f"training: the loss or its gradient is not finite in epoch {self.epoch + 1}, "
+                f"step {self.position + 1} (loss {figures['loss'].item():g}); "
+                "lower learning_rate or set machine.precision: fp32"
             )
         self.optimizer.step()
         self.average.update_parameters(self.objective)
@@ -244,7 +245,7 @@ class _Writer:
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def __enter__(self) -> "_Writer":
         return self

@@ -25,6 +25,8 @@ def fingerprint(**identity: Any) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the state folder; the lock goes with the process, however it ends.
 
+    Half-written states that a killed process left are removed.
+
     Raises:
         InputError: another process holds it; the message names it.
     """
@@ -41,6 +43,8 @@ def locked(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
+        for abandoned in folder.glob(".*.state.pt"):
+            abandoned.unlink()
         yield
 
 
