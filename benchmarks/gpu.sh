@@ -66,42 +66,4 @@ mkdir -p "$out"
 cp results/samples/preview.png results/report.html "$out"
 cp results/evaluation/reconstruction.json results/evaluation/samples.json "$out"
 
-"$python" - "$out/summary.md" <<'EOF'
-import csv
-import json
-import sys
-from pathlib import Path
-
-import torch
-
-from voxgen.metrics.bootstrap import Estimate
-
-lines = [f"Device: {torch.cuda.get_device_name()}, torch {torch.__version__}", ""]
-
-folder = Path("results/benchmarks")
-tables = sorted(folder.rglob("*.tsv"), key=lambda path: path.stat().st_mtime)
-lines += ["| job | seconds | memory (MB) |", "|---|---:|---:|"]
-for path in tables:
-    with path.open(newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            name = path.relative_to(folder).with_suffix("")
-            lines.append(f"| {name} | {float(row['s']):.1f} | {row['max_rss']} |")
-lines.append("")
-
-REFERENCES = {"zero": "all-zero", "blurred": "blurred", "train_vs_test": "floor (train)"}
-for title, model in (("reconstruction", "model"), ("samples", "samples_vs_test")):
-    scores = json.loads(Path(f"results/evaluation/{title}.json").read_text())
-    metrics = scores["metrics"]
-    shown = [key for key in REFERENCES if any(key in metric for metric in metrics.values())]
-    heads = [f"{title} (n = {scores['n']})", "value", *(REFERENCES[key] for key in shown), "good is"]
-    lines += [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    for metric in metrics.values():
-        values = [Estimate.from_json(metric[key]).text(metric["unit"]) for key in (model, *shown)]
-        lines.append(f"| {' | '.join([metric['label'], *values, metric['direction']])} |")
-    lines.append("")
-latent = scores["latent"]
-lines.append(f"Standard deviation of the sampled latents: {latent['std']:.3f} (1 is right)")
-
-Path(sys.argv[1]).write_text("\n".join(lines) + "\n")
-print("\n".join(lines))
-EOF
+"$python" benchmarks/summary.py results | tee "$out/summary.md"

@@ -89,6 +89,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     from voxgen.stages.train_diffusion import train_diffusion
 
     folder = tmp_path_factory.mktemp("results")
+    write_json(folder / "grid.json", GRID.to_json())
     machine, seed, flips = settings.machine, settings.seed, settings.data.flips
     splits = {split: (voxels / f"{split}.csv", voxels / split) for split in VOLUMES}
     described = (voxels / "grid.json", voxels / "intensity.json")
@@ -120,7 +121,18 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     )
     shards = [folder / f"sample_shards/{k}" for k in range(SAMPLE_SHARDS)]
     for k, shard in enumerate(shards):
-        draw_samples(autoencoder, diffusion, scale, shard, k, SAMPLE_SHARDS, settings.sampling, seed, machine)
+        draw_samples(
+            autoencoder,
+            diffusion,
+            scale,
+            described[0],
+            shard,
+            k,
+            SAMPLE_SHARDS,
+            settings.sampling,
+            seed,
+            machine,
+        )
     sample(
         shards,
         voxels / "raw.h5",

@@ -19,6 +19,7 @@ from voxgen.stages.index_clouds import index_clouds
 from voxgen.stages.simulate import simulate
 from voxgen.stages.split_clouds import split_clouds
 from voxgen.stages.voxelize import voxelize
+from voxgen.voxels import Grid, rasterize
 
 SPLITS = ("train", "val", "test")
 READING = SimpleNamespace(key="pc", label=None, min_points=4)
@@ -157,6 +158,26 @@ def test_volumes_are_written_collected_and_described(tmp_path: Path, method: str
     levels = [float(row["level"]) for row in manifests["train"]]
     assert law["divisor"] == pytest.approx(np.log1p(np.median(levels)))
     assert (law["law"], law["quantile"], law["n_train"]) == ("log1p", 0.5, len(levels))
+
+
+def test_a_manifest_changes_with_its_volumes(tmp_path: Path) -> None:
+    """Trainings are named by manifests: voxels that moved must show there, even where sums agree."""
+    raw, index = indexed(tmp_path, some_clouds())
+    grid = split(tmp_path, [index], splitting())
+
+    def mirrored(points: np.ndarray, placed: Grid) -> tuple[np.ndarray, int]:
+        counts, outside = rasterize(points, placed)
+        return counts[:, ::-1], outside
+
+    found = []
+    for formula in (rasterize, mirrored):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("voxgen.stages.voxelize.rasterize", formula)
+            voxelize(raw, index, grid, 0, 1, tmp_path / "shard", READING, 0.5)
+        found.append(read_table(tmp_path / "shard" / "manifest.csv"))
+    for row, moved in zip(*found, strict=True):
+        assert row["sum"] == moved["sum"]
+        assert row["volume"] != moved["volume"]
 
 
 def test_each_cloud_has_its_own_grid_where_bounds_are_cloud(tmp_path: Path) -> None:

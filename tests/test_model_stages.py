@@ -1,6 +1,7 @@
 """One run of the stages from volumes to samples on 8-cubes: what each of them leaves, and what it refuses."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -11,11 +12,11 @@ from matplotlib.image import imread
 from safetensors.numpy import load_file, save_file
 
 from voxgen.autoencoder.codec import load_autoencoder
-from voxgen.clouds import open_clouds
+from voxgen.clouds import open_clouds, write_clouds
 from voxgen.data.latents import LatentBatches, Latents
 from voxgen.data.volumes import VolumeBatches, Volumes, mirrored
 from voxgen.errors import InputError
-from voxgen.io.files import digest, read_json, read_table, write_json
+from voxgen.io.files import digest, read_json, read_table, write_json, write_table
 from voxgen.io.latents import read_latents
 from voxgen.io.models import weights_digest
 from voxgen.io.nifti import read_volume
@@ -23,6 +24,7 @@ from voxgen.scale import LatentScale
 from voxgen.settings.sections import Settings
 from voxgen.stages import encode_latents as encoding
 from voxgen.stages.draw_samples import draw_samples
+from voxgen.stages.sample import sample
 from voxgen.stages.train_autoencoder import train_autoencoder
 from voxgen.voxels import Grid
 
@@ -44,6 +46,7 @@ def redrawn(results: Path, out: Path, settings: Settings, **given: Path) -> np.n
         given.get("autoencoder", results / "autoencoder"),
         given.get("diffusion", results / "diffusion"),
         given.get("scale", results / "latents/scale.json"),
+        given.get("grid", results / "grid.json"),
         *(out, 0, 1, settings.sampling, settings.seed),
         settings.machine.model_copy(update={"batch": 1}),
     )
@@ -218,6 +221,29 @@ def test_samples_are_gathered_with_clouds_as_the_input_has_them(
     with h5py.File(folder / "samples.h5") as file:
         assert file["id"].asstr()[()].tolist() == SAMPLES
     assert imread(folder / "preview.png").ndim == 3
+
+
+def test_samples_lie_where_the_data_lie_also_with_an_autoencoder_from_elsewhere(
+    results: Path, tmp_path: Path, settings: Settings, grid: Grid
+) -> None:
+    moved = replace(grid, origin=(5000.0, 0.0, 0.0))
+    write_json(tmp_path / "grid.json", moved.to_json())
+    redrawn(results, tmp_path / "out", settings, grid=tmp_path / "grid.json")
+    image = nib.load(tmp_path / "out" / f"{SAMPLES[0]}.nii.gz")
+    np.testing.assert_allclose(image.affine[:3, 3], [5.05, 0.05, 0.025], rtol=1e-6)
+    assert read_json(tmp_path / "out" / "config.json")["grid"]["origin"] == [5000.0, 0.0, 0.0]
+
+
+def test_clouds_of_integer_input_are_floats(results: Path, tmp_path: Path, settings: Settings) -> None:
+    points = np.arange(8 * 40 * 3, dtype=np.uint16).reshape(8, 40, 3)
+    write_clouds(tmp_path / "raw.h5", points, "stacked", "point_clouds", "nm", np.uint16)
+    shards = sorted((results / "sample_shards").iterdir())
+    train = (results.parent / "absent.csv", results.parent)
+    write_table(train[0], [], ["id"])
+    sample(shards, tmp_path / "raw.h5", results / "grid.json", train, tmp_path / "out", "point_clouds", 0)
+    with open_clouds(tmp_path / "out" / "samples.h5", "point_clouds") as clouds:
+        assert clouds.dtype == np.float32
+        assert min(cloud.min() for _, _, cloud in clouds) < 0
 
 
 def test_a_denoiser_of_another_autoencoder_is_refused(

@@ -3,13 +3,11 @@
 import os
 import shutil
 import signal
-import time
 from contextlib import suppress
 
 import pytest
-import torch
 
-from workflow import TRAIN_AUTOENCODER, Project
+from workflow import TRAIN_AUTOENCODER, Project, trainer_in_mid_epoch
 
 pytestmark = pytest.mark.workflow
 
@@ -40,19 +38,6 @@ def fresh(uninterrupted, tmp_path):
     return project
 
 
-def trainer_in_mid_epoch(project, running, patience=120):
-    """Wait until the trainer has saved a state inside its second epoch or later; return its process."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        assert running.poll() is None, "the run ended before it could be killed"
-        for state in (project.folder / "results" / "state").glob("autoencoder/*/state.pt"):
-            progress = torch.load(state, weights_only=True)["progress"]
-            if progress["epoch"] >= 1 and progress["position"] >= 1:
-                return int((state.parent / "lock").read_text().split()[1])
-        time.sleep(0.005)
-    raise AssertionError("no state appeared")
-
-
 def assert_same_model(project, uninterrupted):
     for name in ("model.safetensors", "config.json", "history.csv"):
         expected = (uninterrupted.folder / "results" / "autoencoder" / name).read_bytes()
@@ -61,7 +46,7 @@ def assert_same_model(project, uninterrupted):
 
 def test_kill_9_of_the_trainer_in_mid_epoch(uninterrupted, fresh):
     running = fresh.start(*COMMAND, overlay=OVERLAY)
-    os.kill(trainer_in_mid_epoch(fresh, running), signal.SIGKILL)
+    os.kill(trainer_in_mid_epoch(fresh, running, "autoencoder"), signal.SIGKILL)
     assert running.wait(timeout=120) != 0
     assert not (fresh.folder / TRAIN_AUTOENCODER).exists()
     again = fresh.run(*COMMAND, overlay=OVERLAY)
@@ -72,7 +57,7 @@ def test_kill_9_of_the_trainer_in_mid_epoch(uninterrupted, fresh):
 
 def test_kill_9_of_snakemake_whose_trainer_lives_on(uninterrupted, fresh):
     running = fresh.start(*COMMAND, overlay=OVERLAY)
-    trainer = trainer_in_mid_epoch(fresh, running)
+    trainer = trainer_in_mid_epoch(fresh, running, "autoencoder")
     os.kill(trainer, signal.SIGSTOP)
     running.kill()
     running.wait(timeout=60)
@@ -90,7 +75,7 @@ def test_kill_9_of_snakemake_whose_trainer_lives_on(uninterrupted, fresh):
 
 def test_a_second_run_in_the_same_folder_is_refused(fresh):
     running = fresh.start(*COMMAND, overlay=OVERLAY)
-    trainer_in_mid_epoch(fresh, running)
+    trainer_in_mid_epoch(fresh, running, "autoencoder")
     os.kill(running.pid, signal.SIGSTOP)
     second = fresh.run(*COMMAND, overlay=OVERLAY)
     os.kill(running.pid, signal.SIGCONT)

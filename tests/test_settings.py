@@ -102,7 +102,7 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ("data: {grid: {bounds: [[0, .inf], [0, 1], [0, 1]]}}", r"bounds\.0\.1: .*finite"),
         ("autoencoder: {training: {learning_rate: .inf}}", r"learning_rate: .*finite"),
         ("data: {split: {train: 0.5}}", r"data\.split\.train \+ val \+ test is 0\.75, expected 1"),
-        ("data: {split: {train: 1.5}}", r"data\.split\.train: .*less than or equal to 1"),
+        ("data: {split: {train: 1.5}}", r"data\.split\.train: .*less than 1"),
         ("data: {source: h5}", r"data\.files: empty, but source is h5: give name: path"),
         ("data: {files: {a b: x.h5}}", r"data\.files\.a b: .*pattern"),
         ("data: {flips: [x, w]}", r"data\.flips\.1: .*'x', 'y' or 'z', found 'w'"),

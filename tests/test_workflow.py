@@ -1,13 +1,15 @@
 """The real Snakefile on the smoke overlay: what it leaves, and what a change makes stale."""
 
 import json
+import os
 import shutil
+import signal
 
 import h5py
 import nibabel as nib
 import pytest
 
-from workflow import Project
+from workflow import Project, trainer_in_mid_epoch
 
 pytestmark = pytest.mark.workflow
 
@@ -98,6 +100,21 @@ def test_machine_settings_make_nothing_stale(finished):
         "runtime_minutes": 45,
     }
     assert finished.stale(overlay={"machine": machine}) == set()
+
+
+def test_after_a_training_that_failed_the_same_command_goes_on(copy):
+    """Snakemake forgets the outputs of a failed job: what follows must be stale by itself."""
+    longer = {"diffusion": {"training": {"epochs": 400}}, "machine": {"checkpoint_minutes": 1e-9}}
+    target = ("--cores", "2", "results/samples")
+    before = (copy.folder / "results" / "samples" / "sample-000000.nii.gz").read_bytes()
+    running = copy.start(*target, overlay=longer)
+    os.kill(trainer_in_mid_epoch(copy, running, "diffusion", after=2), signal.SIGKILL)
+    assert running.wait(timeout=120) != 0
+    shorter = {"diffusion": {"training": {"epochs": 40}}}
+    assert copy.stale("results/samples", overlay=shorter) == SECOND_STAGE
+    result = copy.run(*target, overlay=shorter)
+    assert result.returncode == 0, result.stdout
+    assert (copy.folder / "results" / "samples" / "sample-000000.nii.gz").read_bytes() != before
 
 
 def test_accepting_a_change_runs_nothing(copy):

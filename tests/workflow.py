@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -58,3 +60,18 @@ class Project:
         _, _, table = result.stdout.partition("Job stats:\n")
         rows = table.partition("\n\n")[0].splitlines()[2:]
         return {row.split()[0] for row in rows} - {"all", "total"}
+
+
+def trainer_in_mid_epoch(
+    project: Project, running: subprocess.Popen[bytes], training: str, after: int = 1, patience: float = 120
+) -> int:
+    """Wait until the trainer has saved a state inside an epoch, `after` or more being done; its process."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        assert running.poll() is None, "the run ended before it could be killed"
+        for state in (project.folder / "results" / "state").glob(f"{training}/*/state.pt"):
+            progress = torch.load(state, weights_only=True)["progress"]
+            if progress["epoch"] >= after and progress["position"] >= 1:
+                return int((state.parent / "lock").read_text().split()[1])
+        time.sleep(0.005)
+    raise AssertionError("no state appeared")

@@ -172,7 +172,6 @@ def write_clouds(
     """Write clouds (n, 3) in a layout that `open_clouds` reads, whole or not at all.
 
     `unit` becomes the attribute `units`; `extras` are further datasets, name: (values, unit or None).
-    Integer types get rounded coordinates.
 
     Raises:
         InputError: the layout is stacked and the clouds differ in size, or there is none.
@@ -181,13 +180,13 @@ def write_clouds(
         count = -1
         for count, cloud in enumerate(clouds):
             points = np.asarray(cloud)
-            points = (np.rint(points) if np.dtype(dtype).kind in "iu" else points).astype(dtype)
+            points = points.astype(dtype)
             if layout == "groups":
                 file.create_dataset(f"cloud_{count:06d}/{key}", data=points).attrs["units"] = unit
             else:
                 _append(file, path, key, unit, points, count)
         if count < 0:
-            raise InputError(f"{path}: there is no cloud to write")
+            raise InputError(f"{path}: there is no cloud to write, all volumes are empty; train for longer")
         for name, (values, extra_unit) in (extras or {}).items():
             dataset = file.create_dataset(name, data=values)
             if extra_unit is not None:

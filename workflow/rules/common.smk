@@ -4,6 +4,7 @@
 import fcntl
 import os
 import re
+from hashlib import sha256
 from pathlib import Path
 
 from voxgen.settings.code import code_digest
@@ -26,11 +27,22 @@ def checked_settings():
 
 
 def science(stage, *sections):
-    """What Snakemake compares for a stage: its sections of the settings and a digest of its code."""
-    text = canonical(SETTINGS, *sections, code=code_digest(f"voxgen.stages.{stage}"))
+    """What Snakemake compares for a stage: its sections of the settings, a digest of its code, and
+    one of the same for the stages that it follows.
+
+    Snakemake forgets what a failed job was made of, so a stage itself must know that something
+    before it changed: otherwise nothing would run after a training that failed.
+    """
+    followed = "".join(SCIENCE[before] for before in FOLLOWS[stage])
+    SCIENCE[stage] = canonical(
+        SETTINGS,
+        *sections,
+        code=code_digest(f"voxgen.stages.{stage}"),
+        after=sha256(followed.encode()).hexdigest()[:16],
+    )
 
     def given(wildcards):
-        return text
+        return SCIENCE[stage]
 
     return given
 
@@ -68,6 +80,27 @@ AUTOENCODER = (
     else SETTINGS.autoencoder.source.rstrip("/")
 )
 TRAININGS = ("autoencoder", "diffusion") if TRAINS_AUTOENCODER else ("diffusion",)
+RAW_DATA = ["simulate"] if SETTINGS.data.source == "synthetic" else []
+FIRST_STAGE = ["train_autoencoder"] if TRAINS_AUTOENCODER else ["collect_voxels"]
+FOLLOWS = {
+    "simulate": [],
+    "index_clouds": RAW_DATA,
+    "split_clouds": ["index_clouds"],
+    "voxelize": ["split_clouds"],
+    "collect_voxels": ["voxelize"],
+    "train_autoencoder": ["collect_voxels"],
+    "encode_latents": FIRST_STAGE,
+    "scale_factor": ["encode_latents"],
+    "train_diffusion": ["scale_factor"],
+    "draw_samples": ["train_diffusion"],
+    "sample": ["draw_samples"],
+    "evaluate_reconstruction": FIRST_STAGE,
+    "evaluate_samples": ["sample"],
+    "plot_history": [],
+    "plot_reconstructions": ["evaluate_reconstruction"],
+    "report": ["evaluate_reconstruction", "evaluate_samples"],
+}
+SCIENCE = {}
 GPUS = int(MACHINE.device == "cuda")
 
 

@@ -10,6 +10,7 @@ rule train_diffusion:
         train_config="results/latents/train/config.json",
         val="results/latents/val",
         val_index="results/latents/val/index.csv",
+        val_config="results/latents/val/config.json",
         scale="results/latents/scale.json",
     output:
         model="results/diffusion/model.safetensors",
@@ -38,6 +39,7 @@ rule draw_samples:
         diffusion="results/diffusion/model.safetensors",
         diffusion_config="results/diffusion/config.json",
         scale="results/latents/scale.json",
+        grid="results/voxels/grid.json",
     output:
         folder=directory("results/sample_shards/{k}"),
         manifest="results/sample_shards/{k}/manifest.csv",

@@ -15,6 +15,7 @@ with job(snakemake) as settings:
         autoencoder=Path(snakemake.input.autoencoder).parent,
         diffusion=Path(snakemake.input.diffusion).parent,
         scale=Path(snakemake.input.scale),
+        grid=Path(snakemake.input.grid),
         out=Path(snakemake.output.folder),
         shard=int(snakemake.wildcards.k),
         shards=settings.machine.sample_shards,

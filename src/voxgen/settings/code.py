@@ -1,8 +1,8 @@
 """A digest of the science code that a stage reaches, so that a changed formula makes it stale.
 
 The digest is taken over syntax trees without comments and docstrings, of the stage's module and of every
-voxgen module that it imports, directly or not. `settings`, `io` and `errors` are left out: they carry
-values and files, not formulas.
+voxgen module that it imports, directly or not. Left out is what carries values and files and has no
+formulas: `settings`, `errors`, `io.files` and `io.models`.
 """
 
 import ast
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-CARRIERS = ("voxgen.settings", "voxgen.io", "voxgen.errors")
+CARRIERS = ("voxgen.settings", "voxgen.errors", "voxgen.io.files", "voxgen.io.models")
 
 
 def code_digest(module: str) -> str:

@@ -70,13 +70,17 @@ def _explain(detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{where}: unknown key{_nearest(detail['loc'])}"
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
-        return f"{where}: missing; config/config.yaml holds the defaults: do not remove keys there"
+        return (
+            f"{where}: missing; config/config.yaml holds the defaults: keep its keys, "
+            "and with --directory name it first after --configfile"
+        )
     message = detail["msg"].removeprefix("Value error, ")
     if not where or detail["type"] == "value_error":
         return f"{where}.{message}" if where else message
     hint = ""
     if detail["type"].startswith(("float", "int")) and _is_number(found):
-        hint = "; YAML reads 1e-4 as text: write 1.0e-4"
+        scientific = "e" in found.lower()
+        hint = "; YAML reads 1e-4 as text: write 1.0e-4" if scientific else "; remove the quotes"
     return f"{where}: {message}, found {found!r}{hint}"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Interval = tuple[float, float]
@@ -52,9 +53,9 @@ class Synthetic(Section):
 class Split(Section):
     """Shares of the clouds in each split; they sum to 1."""
 
-    train: Fraction = Field(description="share that models are trained on")
-    val: Fraction = Field(description="share that watches the training")
-    test: Fraction = Field(description="share that only the evaluation sees")
+    train: Share = Field(description="share that models are trained on")
+    val: Share = Field(description="share that watches the training")
+    test: Share = Field(description="share that only the evaluation sees")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -27,6 +27,7 @@ def draw_samples(
     autoencoder: Path,
     diffusion: Path,
     scale: Path,
+    grid: Path,
     out: Path,
     shard: int,
     shards: int,
@@ -36,7 +37,8 @@ def draw_samples(
 ) -> None:
     """Write the shard's volumes as NIfTI in counts, manifest.csv and config.json into `out`.
 
-    Sample i is the same in whichever shard and batch it is drawn.
+    Sample i is the same in whichever shard and batch it is drawn. Volumes lie where `grid` (grid.json)
+    says, also where the autoencoder was trained elsewhere.
 
     Raises:
         InputError: the denoiser was trained on another autoencoder's latents, or with another scale.
@@ -47,6 +49,7 @@ def draw_samples(
         diffusion, denoiser.config["made_from"], {"autoencoder": first_stage.digest}, ("autoencoder",)
     )
     refuse_mismatch(diffusion, denoiser.config, {"scale": recorded}, ("scale",))
+    placed = Grid.from_json(read_json(grid))
     codec = Codec(first_stage, LatentScale.from_json(recorded))
     mine = range(settings.samples)[
         settings.samples * shard // shards : settings.samples * (shard + 1) // shards
@@ -57,14 +60,14 @@ def draw_samples(
         latents = denoiser.sample(indices, settings.steps, seed)
         volumes = first_stage.intensity.to_counts(codec.decode(latents))
         for index, latent, volume in zip(indices, latents, volumes, strict=True):
-            rows.append(_written(out, index, seed, latent, volume, first_stage.grid))
+            rows.append(_written(out, index, seed, latent, volume, placed))
         log.info("drew %d of %d samples", start + len(indices), len(mine))
     write_table(out / "manifest.csv", rows, COLUMNS)
     config = {
         "kind": "samples",
         "sampling": settings.model_dump(mode="json"),
         "seed": seed,
-        "grid": first_stage.grid.to_json(),
+        "grid": placed.to_json(),
         "intensity": first_stage.intensity.to_json(),
         "scale": recorded,
         "made_from": {"autoencoder": first_stage.digest, "diffusion": weights_digest(diffusion)},

@@ -14,7 +14,7 @@ from voxgen.io.nifti import read_volume
 from voxgen.randomness import generator
 from voxgen.voxels import Grid, draw_points
 
-PREVIEWED = 8
+PREVIEWED = 6
 
 
 def sample(
@@ -22,9 +22,9 @@ def sample(
 ) -> None:
     """Write the volumes, config.json, samples.csv, samples.h5 and preview.png into `out`.
 
-    Clouds have the raw file's layout and dtype, and as many points as its clouds do: the same number for
-    each where they have one, else the volume's count. A volume without counts has no cloud; the column
-    `points` of samples.csv says 0 and samples.h5 leaves it out.
+    Clouds have the layout and floating type (float32 for integers) of `raw`, and as many points as its
+    clouds do: the same number for each where they have one, else the volume's count. A volume without
+    counts has no cloud; the column `points` of samples.csv says 0 and samples.h5 leaves it out.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for shard in shards for row in read_table(shard / "manifest.csv")]
@@ -35,6 +35,8 @@ def sample(
     placed = Grid.from_json(read_json(grid))
     with open_clouds(raw, key) as clouds:
         layout, uniform, dtype = clouds.layout, clouds.uniform_points(), clouds.dtype
+    if dtype.kind != "f":
+        dtype = np.dtype(np.float32)
     for row in rows:
         total = round(float(row["sum"]))
         row["points"] = str((uniform or total) if total > 0 else 0)

@@ -3,15 +3,14 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
 from voxgen.data.volumes import VolumeBatches, Volumes
 from voxgen.intensity import Intensity
-from voxgen.io.files import digest, read_json, replacing, write_json, write_table
-from voxgen.io.models import CONFIG, WEIGHTS
+from voxgen.io.files import digest, read_json
 from voxgen.settings.code import code_digest
 from voxgen.settings.sections import AutoencoderSettings, Machine
+from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint
 
@@ -40,7 +39,7 @@ def train_autoencoder(
     objective = AutoencoderObjective(
         build_autoencoder(network), settings.foreground_weight, settings.kl_weight
     )
-    volumes, watched = (Volumes(*split, law, machine.cache_gb) for split in (train, val))
+    volumes, watched = (Volumes(*split, law, machine.cache_gb / 2) for split in (train, val))
     inputs = {
         "train": digest(train[0]),
         "val": digest(val[0]),
@@ -63,9 +62,9 @@ def train_autoencoder(
         seed,
         machine,
     )
-    write_table(out / "history.csv", trained.history, list(trained.history[0]))
-    write_json(
-        out / CONFIG,
+    write_model(
+        out,
+        trained,
         {
             "kind": "autoencoder",
             "network": network,
@@ -76,5 +75,3 @@ def train_autoencoder(
             "made_from": inputs,
         },
     )
-    with replacing(out / WEIGHTS) as temporary:
-        save_file(trained.weights, temporary)

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from voxgen.data.latents import LatentBatches, Latents
 from voxgen.diffusion.denoiser import DenoiserObjective, build_denoiser
 from voxgen.diffusion.processes import build_process
-from voxgen.io.files import digest, read_json, replacing, write_json, write_table
-from voxgen.io.models import CONFIG, WEIGHTS
+from voxgen.io.files import digest, read_json
+from voxgen.io.models import refuse_mismatch
 from voxgen.scale import LatentScale
 from voxgen.settings.code import code_digest
 from voxgen.settings.sections import DiffusionSettings, Machine
+from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint
 
@@ -30,8 +30,15 @@ def train_diffusion(
     """Write model.safetensors (averaged weights), config.json and history.csv into `out`.
 
     `train` and `val` are latent folders; `state` holds resumable states.
+
+    Raises:
+        InputError: the latents and the scale do not belong together, or the training cannot go on.
     """
     latents = read_json(train / "config.json")
+    refuse_mismatch(val, read_json(val / "config.json"), latents, ("grid", "intensity", "shape"))
+    refuse_mismatch(
+        scale, read_json(scale), {"autoencoder": latents["made_from"]["autoencoder"]}, ("autoencoder",)
+    )
     whitening = LatentScale.from_json(read_json(scale))
     network = settings.network.model_dump(mode="json")
     torch.manual_seed(seed)
@@ -54,9 +61,9 @@ def train_diffusion(
         seed,
         machine,
     )
-    write_table(out / "history.csv", trained.history, list(trained.history[0]))
-    write_json(
-        out / CONFIG,
+    write_model(
+        out,
+        trained,
         {
             "kind": "diffusion",
             "process": settings.process,
@@ -70,5 +77,3 @@ def train_diffusion(
             "made_from": inputs,
         },
     )
-    with replacing(out / WEIGHTS) as temporary:
-        save_file(trained.weights, temporary)

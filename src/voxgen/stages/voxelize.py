@@ -1,5 +1,6 @@
 """Stage `voxelize`: one chunk of a raw file -> NIfTI volumes in counts, with their manifest."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ AXES = ("x", "y", "z")
 ORIGIN = tuple(f"origin_{axis}" for axis in AXES)
 SPACING = tuple(f"spacing_{axis}" for axis in AXES)
 STATISTICS = ("points", "outside", "sum", "max", "level", "occupied")
-COLUMNS = ("id", "file", "key", "row", *STATISTICS, *ORIGIN, *SPACING, "unit", "digest")
+COLUMNS = ("id", "file", "key", "row", *STATISTICS, *ORIGIN, *SPACING, "unit", "digest", "volume")
 SPELLINGS = {
     "nm": ("nm", "nanometer", "nanometers", "nanometre", "nanometres"),
     "um": ("um", "µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"),
@@ -39,7 +40,8 @@ def voxelize(
 
     Chunks are contiguous rows; clouds with a reason in the index are left out. Of `settings` it reads
     `key`. In the manifest: `level` is the `quantile` of the foreground, `occupied` the share of occupied
-    voxels, `origin` and `spacing` [unit] those of the cloud's own grid.
+    voxels, `origin` and `spacing` [unit] those of the cloud's own grid, `digest` that of the cloud and
+    `volume` that of the counts, so that a manifest changes with its volumes.
 
     Raises:
         InputError: a cloud lies wholly outside the bounds, the raw file names another unit than the
@@ -84,6 +86,7 @@ def _voxelized(
         **dict(zip(ORIGIN, grid.origin, strict=True)),
         **dict(zip(SPACING, grid.spacing, strict=True)),
         "unit": grid.unit,
+        "volume": hashlib.blake2b(stored.tobytes(), digest_size=16).hexdigest(),
     }
 
 
