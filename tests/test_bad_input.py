@@ -27,7 +27,7 @@ def write(path, points):
         file["point_clouds"] = points
 
 
-def refused(project, overlay, *messages):
+def assert_refused(project, overlay, *messages):
     result = project.run("--cores", "2", "results/samples", overlay=overlay)
     assert result.returncode != 0
     for message in messages:
@@ -38,41 +38,43 @@ def refused(project, overlay, *messages):
 
 
 def test_missing_file(project):
-    refused(project, of_file("absent.h5"), "data.files.cells: no file at absent.h5")
+    assert_refused(project, of_file("absent.h5"), "data.files.cells: no file at absent.h5")
 
 
 def test_wrong_key(project):
     write(project.folder / "key.h5", clouds())
-    refused(project, of_file("key.h5", key="point_cluods"), "key.h5", "'point_cluods'", "point_clouds")
+    assert_refused(project, of_file("key.h5", key="point_cluods"), "key.h5", "'point_cluods'", "point_clouds")
 
 
 def test_truncated_file(project):
     path = project.folder / "truncated.h5"
     write(path, clouds())
     path.write_bytes(path.read_bytes()[:-500])
-    refused(project, of_file("truncated.h5"), "truncated.h5", "truncated", "fetch it again")
+    assert_refused(project, of_file("truncated.h5"), "truncated.h5", "truncated", "fetch it again")
 
 
 def test_nan_coordinates(project):
     points = clouds()
     points[3, 17, 1] = np.nan
     write(project.folder / "nan.h5", points)
-    refused(project, of_file("nan.h5"), "cells-000003", "NaN", "first row 17", "data.on_bad_cloud: skip")
+    assert_refused(
+        project, of_file("nan.h5"), "cells-000003", "NaN", "first row 17", "data.on_bad_cloud: skip"
+    )
 
 
 def test_empty_cloud(project):
     with h5py.File(project.folder / "empty.h5", "w") as file:
         for i in range(12):
             file[f"cell{i:02d}/points"] = np.empty((0, 3)) if i == 5 else clouds()[i]
-    refused(project, of_file("empty.h5", key="points"), "cells-000005", "cell05", "empty")
+    assert_refused(project, of_file("empty.h5", key="points"), "cells-000005", "cell05", "empty")
 
 
 def test_unknown_key(project):
-    refused(project, {"data": {"gird": 3}}, "data.gird: unknown key; did you mean grid?")
+    assert_refused(project, {"data": {"gird": 3}}, "data.gird: unknown key; did you mean grid?")
 
 
 def test_shape_that_the_factors_do_not_divide(project):
-    refused(
+    assert_refused(
         project,
         {"data": {"grid": {"shape": [18, 16, 8]}}},
         "data.grid.shape: 18 voxels along x",
@@ -82,12 +84,14 @@ def test_shape_that_the_factors_do_not_divide(project):
 
 
 def test_number_that_yaml_reads_as_text(project):
-    refused(project, {"diffusion": {"training": {"learning_rate": "1e-4"}}}, "learning_rate", "write 1.0e-4")
+    assert_refused(
+        project, {"diffusion": {"training": {"learning_rate": "1e-4"}}}, "learning_rate", "write 1.0e-4"
+    )
 
 
 def test_points_outside_the_bounds(project):
     write(project.folder / "outside.h5", clouds() + 1e6)
-    refused(project, of_file("outside.h5"), "cells", "outside the bounds", "data.grid.bounds: train")
+    assert_refused(project, of_file("outside.h5"), "cells", "outside the bounds", "data.grid.bounds: train")
 
 
 def test_bad_clouds_can_be_skipped_and_are_listed(project):
