@@ -12,8 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from voxgen.metrics.bootstrap import Estimate
-
-REFERENCES = {"zero": "all-zero", "blurred": "blurred", "train_vs_test": "floor (train)"}
+from voxgen.stages.report import REFERENCES
 
 
 def device(results: Path) -> str:

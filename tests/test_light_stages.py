@@ -8,7 +8,7 @@ import pytest
 
 import voxgen.settings
 
-HEAVY = ("torch", "monai", "lightning_fabric", "tensorboard")
+HEAVY = ("torch", "monai", "lightning_fabric", "tensorboard", "matplotlib.pyplot")
 LIGHT_STAGES = (
     "simulate",
     "index_clouds",
@@ -34,6 +34,10 @@ def heavy_after(*modules: str) -> list[str]:
 @pytest.mark.parametrize("stage", LIGHT_STAGES)
 def test_light_stages_do_without_torch(stage: str) -> None:
     assert heavy_after(f"voxgen.stages.{stage}") == []
+
+
+def test_figures_do_without_torch_and_pyplot() -> None:
+    assert heavy_after("voxgen.figures") == []
 
 
 def test_settings_do_without_torch() -> None:

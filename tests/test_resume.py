@@ -30,9 +30,7 @@ def uninterrupted(tmp_path_factory):
 @pytest.fixture
 def fresh(uninterrupted, tmp_path):
     """The same project before its training."""
-    project = object.__new__(Project)
-    project.folder = tmp_path / "fresh"
-    shutil.copytree(uninterrupted.folder, project.folder, symlinks=True)
+    project = uninterrupted.copied(tmp_path / "fresh")
     for name in ("autoencoder", "state"):
         shutil.rmtree(project.folder / "results" / name)
     return project

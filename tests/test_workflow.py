@@ -31,10 +31,7 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def copy(finished, tmp_path):
     """A finished project whose source may be edited."""
-    project = object.__new__(Project)
-    project.folder = tmp_path / "copy"
-    shutil.copytree(finished.folder, project.folder, symlinks=True)
-    return project
+    return finished.copied(tmp_path / "copy")
 
 
 def test_a_run_leaves_volumes_clouds_scores_and_a_report(finished):

@@ -23,6 +23,12 @@ class Project:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
 
+    def copied(self, folder: Path) -> "Project":
+        """The same project with its results in another folder."""
+        other = object.__new__(Project)
+        other.folder = Path(shutil.copytree(self.folder, folder, symlinks=True))
+        return other
+
     def command(self, *arguments: str, overlay: dict | None = None) -> tuple[list[str], dict[str, str]]:
         """Command line and environment of one Snakemake run on the smoke overlay."""
         overlays = ["config/smoke.yaml"]

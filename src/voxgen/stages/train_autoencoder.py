@@ -32,9 +32,12 @@ def train_autoencoder(
     `train` and `val` are each a manifest and the folder of its volumes; `state` holds resumable states.
     """
     law = Intensity.from_json(read_json(intensity))
-    shape = read_json(grid)["shape"]
+    described = read_json(grid)
     network = settings.network.model_dump(mode="json")
-    latent_shape = (settings.network.latent_channels, *(size // settings.network.factor for size in shape))
+    latent_shape = (
+        settings.network.latent_channels,
+        *(size // settings.network.factor for size in described["shape"]),
+    )
     torch.manual_seed(seed)
     objective = AutoencoderObjective(
         build_autoencoder(network), settings.foreground_weight, settings.kl_weight
@@ -68,7 +71,7 @@ def train_autoencoder(
         {
             "kind": "autoencoder",
             "network": network,
-            "grid": read_json(grid),
+            "grid": described,
             "intensity": law.to_json(),
             "training": settings.training.model_dump(mode="json"),
             "seed": seed,

@@ -34,12 +34,10 @@ def train_diffusion(
     Raises:
         InputError: the latents and the scale do not belong together, or the training cannot go on.
     """
-    latents = read_json(train / "config.json")
+    latents, recorded = read_json(train / "config.json"), read_json(scale)
     refuse_mismatch(val, read_json(val / "config.json"), latents, ("grid", "intensity", "shape"))
-    refuse_mismatch(
-        scale, read_json(scale), {"autoencoder": latents["made_from"]["autoencoder"]}, ("autoencoder",)
-    )
-    whitening = LatentScale.from_json(read_json(scale))
+    refuse_mismatch(scale, recorded, {"autoencoder": latents["made_from"]["autoencoder"]}, ("autoencoder",))
+    whitening = LatentScale.from_json(recorded)
     network = settings.network.model_dump(mode="json")
     torch.manual_seed(seed)
     denoiser = build_denoiser(network, latents["shape"][0])
@@ -69,7 +67,7 @@ def train_diffusion(
             "process": settings.process,
             "network": network,
             "latent_shape": latents["shape"],
-            "scale": read_json(scale),
+            "scale": recorded,
             "grid": latents["grid"],
             "intensity": latents["intensity"],
             "training": settings.training.model_dump(mode="json"),
