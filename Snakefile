@@ -15,6 +15,7 @@ container: "docker-daemon://voxgen"
 
 
 include: "workflow/rules/common.smk"
+include: f"workflow/rules/{KIND}.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/autoencoder.smk"
 include: "workflow/rules/diffusion.smk"
@@ -25,4 +26,5 @@ rule all:
     default_target: True
     input:
         "results/samples",
+        "results/voxels/preview.png",
         "results/report.html",

@@ -8,10 +8,11 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from voxgen.clouds import write_clouds
+from voxgen.clouds.writing import Form, write_clouds
 from voxgen.intensity import Intensity
 from voxgen.io.files import write_json, write_table
 from voxgen.io.nifti import write_volume
+from voxgen.settings.data import reading
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
 from voxgen.voxels import Grid, fixed_grid, rasterize
@@ -72,7 +73,7 @@ def voxels(tmp_path_factory: pytest.TempPathFactory) -> Path:
             rows.append({"id": name, "file": f"{name}.nii.gz", "split": split})
             clouds.append(points)
         write_table(folder / f"{split}.csv", rows, list(rows[0]))
-    write_clouds(folder / "raw.h5", clouds, "stacked", "point_clouds", GRID.unit, np.float32)
+    write_clouds(folder / "raw.h5", clouds, Form("stacked", "point_clouds", GRID.unit, np.dtype(np.float32)))
     write_json(folder / "grid.json", GRID.to_json())
     write_json(folder / "intensity.json", {**Intensity("log1p", float(np.log1p(2))).to_json(), "n_train": 6})
     return folder
@@ -90,7 +91,8 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
 
     folder = tmp_path_factory.mktemp("results")
     write_json(folder / "grid.json", GRID.to_json())
-    machine, seed, flips = settings.machine, settings.seed, settings.data.flips
+    machine, seed = settings.machine, settings.seed
+    symmetries = settings.data.flips, settings.data.rotations
     splits = {split: (voxels / f"{split}.csv", voxels / split) for split in VOLUMES}
     described = (voxels / "grid.json", voxels / "intensity.json")
     autoencoder, diffusion, latents = (folder / name for name in ("autoencoder", "diffusion", "latents"))
@@ -100,13 +102,13 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
         autoencoder,
         folder / "state/autoencoder",
         settings.autoencoder,
-        flips,
+        *symmetries,
         seed,
         machine,
     )
     for split, volumes in splits.items():
-        views = flips if split == "train" else ()
-        encode_latents(volumes, *described, autoencoder, latents / split, views, machine)
+        views = symmetries if split == "train" else ((), ())
+        encode_latents(volumes, *described, autoencoder, latents / split, *views, machine)
     scale = latents / "scale.json"
     scale_factor(latents / "train", scale, settings.diffusion.posterior)
     train_diffusion(
@@ -135,11 +137,11 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
         )
     sample(
         shards,
-        voxels / "raw.h5",
+        [voxels / "raw.h5"],
         described[0],
         splits["train"],
         folder / "samples",
-        settings.data.key,
+        reading(settings.data),
         seed,
     )
     return folder

@@ -1,5 +1,6 @@
 """The stages from raw files to collected volumes, on tiny examples."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,12 +8,13 @@ import h5py
 import numpy as np
 import pytest
 
-from voxgen.clouds import write_clouds
+from voxgen.clouds.writing import Form, write_clouds
 from voxgen.errors import InputError
-from voxgen.io.files import read_json, read_table
+from voxgen.io.files import read_json, read_table, write_json
 from voxgen.io.nifti import read_volume
-from voxgen.settings.sections import GridSettings, Split, Synthetic
+from voxgen.settings.data import GridSettings, IntensitySettings, Reading, Split, Synthetic
 from voxgen.stages.collect_voxels import collect_voxels
+from voxgen.stages.fix_grid import fix_grid
 from voxgen.stages.index_clouds import index_clouds
 from voxgen.stages.simulate import simulate
 from voxgen.stages.split_clouds import split_clouds
@@ -20,15 +22,25 @@ from voxgen.stages.voxelize import voxelize
 from voxgen.voxels import Grid, rasterize
 
 SPLITS = ("train", "val", "test")
-READING = SimpleNamespace(key="pc", label=None, min_points=4)
+READING = Reading(
+    **(dict.fromkeys(Reading.model_fields) | {"source": "h5", "key": "pc", "unit": "nm", "min_points": 4})
+)
 
 
 def splitting(
-    bounds: object = "train", on_bad_cloud: str = "error", method: str = "density"
+    bounds: object = "train", on_bad_cloud: str = "error", method: str = "density", **split: str
 ) -> SimpleNamespace:
-    grid = GridSettings(shape=(8, 8, 8), bounds=bounds, method=method, sigma=1.0)
-    shares = Split(train=0.5, val=0.25, test=0.25)
-    return SimpleNamespace(split=shares, grid=grid, unit="nm", on_bad_cloud=on_bad_cloud)
+    """What the stages from split_clouds to collect_voxels see of the section `data`."""
+    return SimpleNamespace(
+        source="h5",
+        split=Split(**({"train": 0.5, "val": 0.25, "test": 0.25, "group": None, "stratify": None} | split)),
+        grid=GridSettings(shape=(8, 8, 8), bounds=bounds, method=method, sigma=1.0, dtype="auto"),
+        train_shape=None,
+        intensity=IntensitySettings(law="log1p", quantile=0.5),
+        unit="nm",
+        on_bad_cloud=on_bad_cloud,
+        max_dropped=0.2,
+    )
 
 
 def some_clouds(n: int = 8, points: int = 20) -> list[np.ndarray]:
@@ -37,17 +49,42 @@ def some_clouds(n: int = 8, points: int = 20) -> list[np.ndarray]:
 
 
 def indexed(
-    folder: Path, clouds: list[np.ndarray], name: str = "a", layout: str = "groups"
+    folder: Path, clouds: list[np.ndarray], name: str = "a", layout: str = "groups", **extras: object
 ) -> tuple[Path, Path]:
     raw, index = folder / f"{name}.h5", folder / f"index/{name}.csv"
-    write_clouds(raw, clouds, layout, "pc", "nm", np.float64)
-    index_clouds(raw, name, index, READING)
+    given = {key: (values, None) for key, values in extras.items()}
+    write_clouds(raw, clouds, Form(layout, "pc", "nm", np.dtype(np.float64)), given)
+    index_clouds([raw], name, index, READING, None, tuple(extras))
     return raw, index
 
 
 def split(folder: Path, parts: list[Path], settings: SimpleNamespace, seed: int = 0) -> Path:
-    split_clouds(parts, folder / "split.csv", folder / "dropped.csv", folder / "grid.json", settings, seed)
+    split_clouds(parts, folder / "split.csv", folder / "dropped.csv", settings, seed)
+    fix_grid(parts, folder / "split.csv", folder / "grid.json", settings)
     return folder / "grid.json"
+
+
+def voxelized(raw: Path, index: Path, grid: Path, out: Path, chunk: int = 0, chunks: int = 1) -> Path:
+    voxelize([raw], index, grid, chunk, chunks, out, READING, 0.5, 1)
+    return out
+
+
+def collect(folder: Path, shards: list[Path], settings: SimpleNamespace) -> dict[str, list[dict[str, str]]]:
+    manifests = {name: folder / f"{name}.csv" for name in SPLITS}
+    collect_voxels(
+        shards,
+        [shard / "dropped.csv" for shard in shards],
+        folder / "split.csv",
+        folder / "grid.json",
+        folder / "seen/grid.json",
+        manifests,
+        {name: folder / name for name in SPLITS},
+        folder / "intensity.json",
+        folder / "lost.csv",
+        settings,
+        compression=1,
+    )
+    return {name: read_table(manifest) for name, manifest in manifests.items()}
 
 
 def test_simulate_writes_clouds_and_truth(tmp_path: Path) -> None:
@@ -97,7 +134,8 @@ def test_bad_clouds_stop_or_are_listed(tmp_path: Path) -> None:
     clouds[3][0] = np.nan
     _, index = indexed(tmp_path, clouds)
     with pytest.raises(
-        InputError, match=r"(?s)1 of 8.*a-000003 \(/cloud_000003/pc, row 3\): NaN.*on_bad_cloud: skip"
+        InputError,
+        match=r"(?s)1 of 8.*a-000003 \(.*a\.h5: /cloud_000003/pc, row 3\): NaN.*on_bad_cloud: skip",
     ):
         split(tmp_path, [index], splitting())
     split(tmp_path, [index], splitting(on_bad_cloud="skip"))
@@ -123,17 +161,11 @@ def collected(folder: Path, method: str, bounds: object, chunks: int = 3) -> dic
     clouds = some_clouds()
     clouds[2][0] = np.nan
     raw, index = indexed(folder, clouds, layout="stacked")
-    grid = split(folder, [index], splitting(bounds, "skip", method))
-    shards = [folder / f"shards/a-{chunk}" for chunk in range(chunks)]
-    for chunk, shard in enumerate(shards):
-        voxelize(raw, index, grid, chunk, chunks, shard, SimpleNamespace(key="pc"), quantile=0.5)
-    manifests = {name: folder / f"{name}.csv" for name in SPLITS}
-    folders = {name: folder / name for name in SPLITS}
-    for _ in range(2):
-        collect_voxels(
-            shards, folder / "split.csv", manifests, folders, folder / "intensity.json", "log1p", quantile=0.5
-        )
-    return {name: read_table(manifest) for name, manifest in manifests.items()}
+    settings = splitting(bounds, "skip", method)
+    grid = split(folder, [index], settings)
+    shards = [voxelized(raw, index, grid, folder / f"shards/a-{k}", k, chunks) for k in range(chunks)]
+    collect(folder, shards, settings)
+    return collect(folder, shards, settings)
 
 
 @pytest.mark.parametrize("method", ["occupancy", "density", "gaussian"])
@@ -171,7 +203,7 @@ def test_a_manifest_changes_with_its_volumes(tmp_path: Path) -> None:
     for formula in (rasterize, mirrored):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("voxgen.stages.voxelize.rasterize", formula)
-            voxelize(raw, index, grid, 0, 1, tmp_path / "shard", READING, 0.5)
+            voxelized(raw, index, grid, tmp_path / "shard")
         found.append(read_table(tmp_path / "shard" / "manifest.csv"))
     for row, moved in zip(*found, strict=True):
         assert row["sum"] == moved["sum"]
@@ -195,26 +227,101 @@ def test_more_chunks_than_clouds_leave_empty_shards(tmp_path: Path) -> None:
     assert sum(map(len, collected(tmp_path, "density", "train", chunks=11).values())) == 7
 
 
-def test_voxelize_refuses_foreign_bounds_units_and_indices(tmp_path: Path) -> None:
-    raw, index = indexed(tmp_path, some_clouds())
-    arguments = (0, 1, tmp_path / "out", SimpleNamespace(key="pc"), 0.5)
-    grid = split(tmp_path, [index], splitting(bounds=((1e4, 2e4),) * 3))
+def test_clouds_that_do_not_reach_the_grid(tmp_path: Path) -> None:
+    """By their extent where that tells, else by their points; refused, or dropped and listed."""
+    clouds = some_clouds(20)
+    clouds[3] += 1e6
+    clouds[5] = np.repeat([[-1.0, 50, 50], [101.0, 50, 50]], 10, axis=0)
+    raw, index = indexed(tmp_path, clouds)
+    bounds = ((0.0, 100.0),) * 3
     with pytest.raises(
-        InputError, match=r"row 0: all 20 points lie outside.*x 10000 to 20000.*data\.grid\.bounds"
+        InputError,
+        match=r"(?s)1 of 20.*a-000003.*row 3.*outside the bounds: found x 1\.00001e\+06.*data\.grid\.bounds",
     ):
-        voxelize(raw, index, grid, *arguments)
+        split(tmp_path, [index], splitting(bounds))
+    grid = split(tmp_path, [index], splitting(bounds, "skip"))
+    assert [row["id"] for row in read_table(tmp_path / "dropped.csv")] == ["a-000003"]
+    shard = voxelized(raw, index, grid, tmp_path / "shard")
+    assert [row["id"] for row in read_table(shard / "dropped.csv")] == ["a-000003", "a-000005"]
+    with pytest.raises(InputError, match=r"(?s)1 of 19.*a-000005"):
+        collect(tmp_path, [shard], splitting(bounds))
+    manifests = collect(tmp_path, [shard], splitting(bounds, "skip"))
+    assert sum(map(len, manifests.values())) == 18
+    assert [row["id"] for row in read_table(tmp_path / "lost.csv")] == ["a-000005"]
+
+
+def test_skipping_stops_above_the_largest_share(tmp_path: Path) -> None:
+    clouds = some_clouds(10)
+    for cloud in clouds[:3]:
+        cloud[0] = np.inf
+    _, index = indexed(tmp_path, clouds)
+    with pytest.raises(InputError, match=r"(?s)3 of 10.*30\.0% is more than data\.max_dropped \(20\.0%\)"):
+        split(tmp_path, [index], splitting(on_bad_cloud="skip"))
+
+
+def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    _, index = indexed(tmp_path, some_clouds())
+    with pytest.raises(InputError, match=r"id a-000000 is there twice: .*a\.h5.*data\.files"):
+        split(tmp_path, [index, index], splitting())
+
+
+def test_groups_share_a_split_and_strata_are_spread(tmp_path: Path) -> None:
+    patient = np.repeat(np.arange(12), 2)
+    kind = np.tile([b"round", b"long"], 12)
+    _, index = indexed(tmp_path, some_clouds(24), layout="stacked", patient=patient, kind=kind)
+    split(tmp_path, [index], splitting(group="patient"))
+    assigned = [row["split"] for row in read_table(tmp_path / "split.csv")]
+    assert assigned[::2] == assigned[1::2]
+    assert [assigned.count(name) for name in SPLITS] == [12, 6, 6]
+    split(tmp_path, [index], splitting(stratify="kind"))
+    assigned = [row["split"] for row in read_table(tmp_path / "split.csv")]
+    assert [assigned[::2].count(name) for name in SPLITS] == [6, 3, 3]
+    with pytest.raises(
+        InputError, match=r"data\.split\.group: a-000000 has no 'ward'; its file gives: kind, patient"
+    ):
+        split(tmp_path, [index], splitting(group="ward"))
+
+
+def test_voxelize_refuses_a_foreign_index(tmp_path: Path) -> None:
+    raw, index = indexed(tmp_path, some_clouds())
+    grid = split(tmp_path, [index], splitting())
     _, short = indexed(tmp_path, some_clouds(3), "b")
     with pytest.raises(InputError, match="8 clouds, but its index has 3"):
-        voxelize(raw, short, grid, *arguments)
-    write_clouds(tmp_path / "mm.h5", some_clouds(), "groups", "pc", "Millimeters", np.float64)
-    with pytest.raises(InputError, match=r"says Millimeters, data\.unit says nm; set data\.unit: mm"):
-        voxelize(tmp_path / "mm.h5", index, grid, *arguments)
+        voxelized(raw, short, grid, tmp_path / "out")
+
+
+def test_a_killed_shard_leaves_whole_volumes_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has its final name can be read; nothing else ends like a volume."""
+    raw, index = indexed(tmp_path, some_clouds())
+    grid = split(tmp_path, [index], splitting())
+    written = []
+
+    def until_killed(path: Path, target: Path) -> None:
+        written.append(target)
+        if len(written) == 4:
+            raise KeyboardInterrupt
+        os.replace(path, target)  # noqa: PTH105
+
+    monkeypatch.setattr(Path, "replace", until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        voxelized(raw, index, grid, tmp_path / "shard")
+    left = sorted((tmp_path / "shard").glob("*.nii.gz"))
+    assert len(left) == 3
+    assert all(read_volume(path).shape == (8, 8, 8) for path in left)
+    assert not (tmp_path / "shard/manifest.csv").exists()
+
+
+def test_volumes_that_are_no_counts_keep_their_values(tmp_path: Path) -> None:
+    collected(tmp_path, "density", "train")
+    write_json(tmp_path / "grid.json", read_json(tmp_path / "grid.json") | {"method": "intensity"})
+    collect(tmp_path, [tmp_path / f"shards/a-{k}" for k in range(3)], splitting("train", "skip"))
+    law = read_json(tmp_path / "intensity.json")
+    assert (law["law"], law["divisor"]) == ("identity", 1.0)
 
 
 def test_collect_refuses_volumes_that_disagree_with_the_split(tmp_path: Path) -> None:
     collected(tmp_path, "density", "train")
     shards = [tmp_path / "shards/a-0"]
-    files = ({name: tmp_path / f"{name}.csv" for name in SPLITS}, {name: tmp_path / name for name in SPLITS})
     for given, message in ((shards, "in one only"), (shards * 2, "is in .* too")):
         with pytest.raises(InputError, match=message):
-            collect_voxels(given, tmp_path / "split.csv", *files, tmp_path / "i.json", "linear", 0.5)
+            collect(tmp_path, given, splitting("train", "skip"))

@@ -112,7 +112,7 @@ def test_reconstruction_is_scored_beside_its_baselines(tmp_path: Path) -> None:
     ranked = sorted(content["volumes"], key=lambda volume: volume["ssim"])
     assert content["worst"] == [volume["id"] for volume in ranked[:5]]
     result = read_volume(out / "test-3.nii.gz")
-    expected = LAW.to_counts(gaussian_filter(LAW.to_network(read_volume(folder / "test-3.nii.gz")), 0.3))
+    expected = LAW.from_network(gaussian_filter(LAW.to_network(read_volume(folder / "test-3.nii.gz")), 0.3))
     np.testing.assert_allclose(result, expected, rtol=1e-5)
     assert affine_of(GRID.origin, GRID.spacing, GRID.unit)[0, 3] == pytest.approx(0.05)
 
@@ -175,7 +175,8 @@ def test_samples_that_are_missing_or_infinite_are_refused(tmp_path: Path) -> Non
 @pytest.mark.usefixtures("_stub")
 def test_figures_and_report_stand_alone(tmp_path: Path) -> None:
     scores, *places = reconstructed(tmp_path, [counts(i, 0) for i in range(4)])
-    plot_reconstructions(scores, *places, tmp_path / "reconstructions.png")
+    write_json(tmp_path / "grid.json", GRID.to_json())
+    plot_reconstructions(scores, *places, tmp_path / "grid.json", tmp_path / "reconstructions.png")
     columns = ["epoch", "step", "learning_rate", "train_loss", "val_loss"]
     rows = [dict(zip(columns, (i, i * 10, 1e-3, 1 / i, 1.1 / i), strict=True)) for i in (1, 2, 3)]
     write_table(tmp_path / "history.csv", rows, columns)

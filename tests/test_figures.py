@@ -1,35 +1,84 @@
-"""Figures: geometry of projections and scale bars, files that are written, and no torch behind them."""
+"""Figures: geometry of views and scale bars, colour scales, and files that are written."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from voxgen.figures import (
-    Reconstructed,
+from voxgen.figures import splits
+from voxgen.figures.history import save_history
+from voxgen.figures.sheet import (
+    SIGNED,
+    central_slice,
+    colour_scale,
     in_words,
-    max_projection,
+    projection,
     round_length,
-    save_history,
-    save_preview,
-    save_reconstructions,
 )
+from voxgen.figures.splits import Shown, save_data_preview, save_statistics
+from voxgen.figures.volumes import Reconstructed, save_preview, save_reconstructions
+
+Shape = tuple[int, int, int]
 
 
-def volumes(n: int, shape: tuple[int, int, int]) -> list[np.ndarray]:
+def volumes(n: int, shape: Shape) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     return [rng.poisson(0.2, shape).astype(np.float32) for _ in range(n)]
 
 
-def test_projections_keep_their_axes() -> None:
+def shown(n: int, shape: Shape, spacing: tuple[float, ...] = (1, 1, 1)) -> list[Shown]:
+    return [Shown(f"cloud-{i}", volume, spacing) for i, volume in enumerate(volumes(n, shape))]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures of splits, kept in place of being written."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(splits, "save", lambda _, figure: figures.append(figure))
+    return figures
+
+
+def test_views_keep_their_axes() -> None:
     volume = np.zeros((2, 3, 4))
     volume[1, 2, 3] = 5
-    shapes = {axis: max_projection(volume, axis).shape for axis in ("x", "y", "z")}
-    assert shapes == {"z": (3, 2), "y": (4, 2), "x": (4, 3)}
-    assert max_projection(volume, "z")[2, 1] == 5
-    assert max_projection(volume, "y")[3, 1] == 5
-    assert max_projection(volume, "x")[3, 2] == 5
+    volume[1, 1, 2] = 3
+    for view in (projection, central_slice):
+        shapes = {axis: view(volume, axis).shape for axis in ("x", "y", "z")}
+        assert shapes == {"z": (3, 2), "y": (4, 2), "x": (4, 3)}
+    assert (
+        projection(volume, "z")[2, 1] == projection(volume, "y")[3, 1] == projection(volume, "x")[3, 2] == 5
+    )
+    assert central_slice(volume, "z").sum() == central_slice(volume, "z")[1, 1] == 3
+    assert central_slice(volume, "y").sum() == central_slice(volume, "y")[2, 1] == 3
+    assert central_slice(volume, "x")[3, 2] == 5
+
+
+def test_projections_show_what_is_farthest_from_zero() -> None:
+    volume = np.array([[[1.0, -3.0, 2.0]], [[0.5, 0.0, -0.2]]])
+    assert projection(volume, "z").tolist() == [[-3.0, 0.5]]
+    assert np.array_equal(projection(np.abs(volume), "z"), np.abs(volume).max(2).T)
+
+
+def test_colour_scales() -> None:
+    counts = colour_scale([np.arange(1000.0)], "counts in a voxel")
+    assert counts.norm.vmin == 0
+    assert counts.norm.vmax == pytest.approx(997, abs=1)
+    assert counts.norm(counts.norm.vmax / 4) == pytest.approx(0.5)
+    scan = colour_scale([np.linspace(-0.02, 1, 1000)], "intensity")
+    assert (scan.norm.vmin, scan.norm(0.0), scan.norm(scan.norm.vmax / 4)) == (0, 0, pytest.approx(0.25))
+    signed = colour_scale([np.linspace(-2, 1, 1000)], "intensity")
+    assert -signed.norm.vmin == signed.norm.vmax == pytest.approx(2, abs=0.01)
+    assert signed.norm(0.0) == 0.5
+    assert colour_scale([np.zeros(9)], "intensity").norm.vmax == 1
+
+
+def test_signed_colours_are_as_bright_as_their_values_are_far_from_zero() -> None:
+    light = SIGNED(np.linspace(0, 1, 101))[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert (np.diff(light[:51]) < 0).all()
+    assert (np.diff(light[50:]) > 0).all()
+    assert np.abs(light - light[::-1]).max() < 0.12
 
 
 @pytest.mark.parametrize(
@@ -47,17 +96,91 @@ def test_scale_bars_are_round_and_have_units(length: float, unit: str, words: st
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 4), (8, 8, 8), (12, 6, 1)])
-def test_preview_is_a_picture_and_repeatable(shape: tuple[int, int, int], tmp_path: Path) -> None:
+def test_preview_is_a_picture_and_repeatable(shape: Shape, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
         save_preview(tmp_path / name, volumes(3, shape), volumes(2, shape), (100, 100, 150), "nm")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert imread(tmp_path / "a.png").std() > 0.1
 
 
-def test_preview_of_empty_volumes(tmp_path: Path) -> None:
+def test_previews_of_empty_and_of_signed_volumes(tmp_path: Path) -> None:
     empty = [np.zeros((8, 8, 8), np.float32)]
     save_preview(tmp_path / "empty.png", empty, empty, (1, 1, 1), "unitless")
+    save_data_preview(tmp_path / "empty2.png", {"train": [Shown("a", empty[0], (1, 1, 1))]}, "mm")
+    signed = [-volume for volume in volumes(1, (8, 8, 8))]
+    save_preview(tmp_path / "signed.png", signed, signed, (1, 1, 1), "mm", quantity="intensity")
     assert (tmp_path / "empty.png").exists()
+    assert (tmp_path / "empty2.png").exists()
+    blue = imread(tmp_path / "signed.png")[..., 2] - imread(tmp_path / "signed.png")[..., 0]
+    assert (blue > 0.3).mean() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "views"),
+    [((12, 12, 12), (1, 1, 1), 3), ((12, 10, 4), (100, 100, 150), 3), ((12, 6, 1), (1, 1, 50), 1)],
+)
+def test_data_preview_shows_each_volume_true_to_scale(
+    shape: Shape, spacing: tuple[float, ...], views: int, drawn: list[Figure]
+) -> None:
+    groups = {"train": shown(4, shape, spacing), "val": shown(2, shape, spacing), "test": []}
+    save_data_preview(Path("unused"), groups, "nm")
+    *panels, bar = drawn[0].axes
+    assert len(panels) == (4 + 2) * 2 * views
+    assert bar.get_ylabel() == "counts in a voxel"
+    x, y, z = np.multiply(shape, spacing)
+    inches = [panel.get_position().size * drawn[0].get_size_inches() for panel in panels[:views]]
+    scale = inches[0][0] / x
+    for size, (width, height) in zip(inches, [(x, y), (z, y), (x, z)], strict=False):
+        assert size == pytest.approx([scale * width, scale * height])
+    for line, view in ((0, central_slice), (1, projection)):
+        images = [panel.images[0].get_array() for panel in panels[line * views : (line + 1) * views]]
+        volume = groups["train"][0].volume
+        for image, axis in zip(images, ("z", "x", "y"), strict=False):
+            assert np.array_equal(image, view(volume, axis).T if axis == "x" else view(volume, axis))
+    words = [text.get_text() for text in drawn[0].texts]
+    assert {"train", "val", "cloud-0", "cloud-3"} <= set(words)
+    assert "test" not in words
+    assert sum(len(panel.lines) for panel in panels) == 1
+
+
+def test_volumes_of_their_own_spacing_have_their_own_scale_bars(drawn: list[Figure]) -> None:
+    groups = {"train": [*shown(1, (8, 8, 8)), *shown(1, (8, 8, 8), (3, 3, 3))]}
+    save_data_preview(Path("unused"), groups, "mm")
+    words = [text.get_text() for panel in drawn[0].axes for text in panel.texts if "mm" in text.get_text()]
+    assert words == ["2 mm", "5 mm"]
+
+
+def test_data_preview_is_repeatable_and_keeps_the_ends_of_long_ids(tmp_path: Path) -> None:
+    long = [Shown("a" * 40 + "17", volumes(1, (8, 8, 8))[0], (1, 1, 1))]
+    for name in ("a.png", "b.png"):
+        save_data_preview(tmp_path / name, {"train": long}, "um", "intensity")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert splits._short(long[0].id) == "a" * 12 + "…" + "a" * 11 + "17"
+
+
+@pytest.mark.parametrize("clouds", [True, False])
+def test_statistics_have_a_panel_for_each_thing(clouds: bool, drawn: list[Figure]) -> None:
+    split = {
+        "volumes": 2,
+        "density": {"histogram": [3, 1]},
+        "points": {"histogram": [1, 1]} if clouds else None,
+        "outside": {"share": 0.25, "worst": [{"id": "a", "share": 0.5}]} if clouds else None,
+    }
+    content = {
+        "quantity": "counts in a voxel" if clouds else "intensity",
+        "density_edges": [1, 2, 4],
+        "points_edges": [10, 15, 20] if clouds else None,
+        "splits": {"train": split, "val": {"volumes": 0}, "test": split},
+    }
+    save_statistics(Path("unused"), content)
+    panels = drawn[0].axes
+    assert [panel.get_xlabel() for panel in panels] == (
+        ["counts in a voxel", "points in a cloud", "points outside the grid [%]"] if clouds else ["intensity"]
+    )
+    assert [step.get_data().values.tolist() for step in panels[0].patches] == [[75, 25], [75, 25]]
+    if clouds:
+        assert [bar.get_width() for bar in panels[2].patches] == [25, 25]
+        assert [line.get_xdata().tolist() for line in panels[2].lines] == [[50], [50]]
 
 
 def test_reconstructions_of_one_or_three(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from voxgen.errors import InputError
 from voxgen.filaments import simulate_filaments, worm_like_chains
-from voxgen.settings.sections import Synthetic
+from voxgen.settings.data import Synthetic
 
 SETTINGS = Synthetic(
     files=1,

@@ -17,7 +17,7 @@ from voxgen.intensity import Intensity, fit, volume_level
 def test_counts_come_back(counts: list[float], law: str, divisor: float) -> None:
     intensity = Intensity(law, divisor)
     array = np.array(counts, dtype=np.float32)
-    back = intensity.to_counts(intensity.to_network(array))
+    back = intensity.from_network(intensity.to_network(array))
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, array, rtol=1e-4, atol=1e-5)
 
@@ -26,9 +26,9 @@ def test_known_answers() -> None:
     intensity = fit("log1p", [1.0, 7.0, 9.0])
     assert intensity.divisor == pytest.approx(np.log(8))
     assert intensity.to_network(np.array([0.0, 7.0], np.float32)).tolist() == pytest.approx([0, 1])
-    assert intensity.to_counts(np.array([-2.0, 1.0], np.float32)).tolist() == pytest.approx([0, 7])
+    assert intensity.from_network(np.array([-2.0, 1.0], np.float32)).tolist() == pytest.approx([0, 7])
     assert fit("linear", [4.0]).to_network(np.array([2.0], np.float32)).tolist() == [0.5]
-    assert np.isinf(intensity.to_counts(np.array([1000.0], np.float32))[0])
+    assert np.isinf(intensity.from_network(np.array([1000.0], np.float32))[0])
 
 
 def test_the_level_is_that_of_the_foreground() -> None:

@@ -11,10 +11,15 @@ import voxgen.settings
 HEAVY = ("torch", "monai", "lightning_fabric", "tensorboard", "matplotlib.pyplot")
 LIGHT_STAGES = (
     "simulate",
+    "simulate_spheres",
+    "download",
     "index_clouds",
+    "prepare_volumes",
     "split_clouds",
+    "fix_grid",
     "voxelize",
     "collect_voxels",
+    "plot_voxels",
     "scale_factor",
     "sample",
     "plot_history",
@@ -37,7 +42,7 @@ def test_light_stages_do_without_torch(stage: str) -> None:
 
 
 def test_figures_do_without_torch_and_pyplot() -> None:
-    assert heavy_after("voxgen.figures") == []
+    assert heavy_after(*(f"voxgen.figures.{name}" for name in ("history", "splits", "volumes"))) == []
 
 
 def test_settings_do_without_torch() -> None:

@@ -12,15 +12,18 @@ from matplotlib.image import imread
 from safetensors.numpy import load_file, save_file
 
 from voxgen.autoencoder.codec import load_autoencoder
-from voxgen.clouds import open_clouds, write_clouds
+from voxgen.clouds.opening import open_clouds
+from voxgen.clouds.writing import Form, write_clouds
 from voxgen.data.latents import LatentBatches, Latents
-from voxgen.data.volumes import VolumeBatches, Volumes, mirrored
+from voxgen.data.views import views
+from voxgen.data.volumes import VolumeBatches, Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import digest, read_json, read_table, write_json, write_table
 from voxgen.io.latents import read_latents
 from voxgen.io.models import weights_digest
 from voxgen.io.nifti import read_volume
 from voxgen.scale import LatentScale
+from voxgen.settings.data import reading
 from voxgen.settings.sections import Settings
 from voxgen.stages import encode_latents as encoding
 from voxgen.stages.draw_samples import draw_samples
@@ -61,7 +64,7 @@ def retrained(results: Path, voxels: Path, out: Path, settings: Settings, **chan
         *((voxels / f"{split}.csv", voxels / split) for split in ("train", "val")),
         *(voxels / "grid.json", voxels / "intensity.json", out, state),
         settings.autoencoder.model_copy(update={"training": training}),
-        *(settings.data.flips, settings.seed),
+        *(settings.data.flips, settings.data.rotations, settings.seed),
         settings.machine.model_copy(update={"batch": 3, "cache_gb": 1e-6, "checkpoint_minutes": 1.0}),
     )
     return state
@@ -96,13 +99,13 @@ def test_latents_are_the_posteriors_of_every_view(results: Path, voxels: Path, s
             "autoencoder": weights_digest(results / "autoencoder"),
             "volumes": digest(voxels / f"{split}.csv"),
         }
-        assert (config["shape"], config["flips"]) == ([2, 4, 4, 4], list(flips))
+        assert (config["shape"], config["flips"], config["rotations"]) == ([2, 4, 4, 4], list(flips), [])
         assert config["grid"] == read_json(voxels / "grid.json")
         assert config["intensity"] == autoencoder.intensity.to_json()
         rows = read_table(folder / "index.csv")
         assert [row["id"] for row in rows] == volumes.ids * len(shards)
         for row in rows:
-            volume = mirrored(volumes[volumes.ids.index(row["id"])], flips, int(row["view"]))
+            volume = views(flips, ())[int(row["view"])](volumes[volumes.ids.index(row["id"])])
             stored = load_file(folder / row["shard"])
             for name, expected in zip(("mean", "std"), autoencoder.encode(volume[None]), strict=True):
                 assert stored[name].dtype == np.float16
@@ -123,7 +126,7 @@ def test_the_length_of_shards_does_not_matter(
     monkeypatch.setattr(encoding, "SHARD_VOLUMES", 4)
     encoding.encode_latents(
         (voxels / "train.csv", voxels / "train"),
-        *(voxels / "grid.json", voxels / "intensity.json", results / "autoencoder", tmp_path, ("x",)),
+        *(voxels / "grid.json", voxels / "intensity.json", results / "autoencoder", tmp_path, ("x",), ()),
         settings.machine,
     )
     shards = {f"{view}-{part:04d}.safetensors" for view in (0, 1) for part in (0, 1)}
@@ -211,13 +214,13 @@ def test_samples_are_gathered_with_clouds_as_the_input_has_them(
     np.testing.assert_array_equal(volumes_of(folder), volumes_of(results / "sample_shards"))
     rows = read_table(folder / "samples.csv")
     assert [(row["id"], row["points"]) for row in rows] == [(name, "40") for name in SAMPLES]
-    with open_clouds(folder / "samples.h5", settings.data.key) as clouds:
-        assert (clouds.layout, len(clouds), clouds.unit) == ("stacked", len(SAMPLES), "nm")
-        assert (clouds.dtype, clouds.uniform_points()) == (np.float32, 40)
-        for row, _, points in clouds:
-            index = np.floor((points - grid.origin) / grid.spacing).astype(int)
+    with open_clouds([folder / "samples.h5"], reading(settings.data)) as clouds:
+        assert (clouds.form.layout, len(clouds), clouds.form.unit) == ("stacked", len(SAMPLES), "nm")
+        assert (clouds.form.dtype, clouds.uniform_points()) == (np.float32, 40)
+        for cloud in clouds.read(0, len(clouds)):
+            index = np.floor((cloud.points - grid.origin) / grid.spacing).astype(int)
             assert np.all((index >= 0) & (index < grid.shape))
-            assert (read_volume(folder / f"{SAMPLES[row]}.nii.gz")[tuple(index.T)] > 0).all()
+            assert (read_volume(folder / f"{SAMPLES[cloud.row]}.nii.gz")[tuple(index.T)] > 0).all()
     with h5py.File(folder / "samples.h5") as file:
         assert file["id"].asstr()[()].tolist() == SAMPLES
     assert imread(folder / "preview.png").ndim == 3
@@ -236,14 +239,15 @@ def test_samples_lie_where_the_data_lie_also_with_an_autoencoder_from_elsewhere(
 
 def test_clouds_of_integer_input_are_floats(results: Path, tmp_path: Path, settings: Settings) -> None:
     points = np.arange(8 * 40 * 3, dtype=np.uint16).reshape(8, 40, 3)
-    write_clouds(tmp_path / "raw.h5", points, "stacked", "point_clouds", "nm", np.uint16)
+    write_clouds(tmp_path / "raw.h5", points, Form("stacked", "point_clouds", "nm", np.dtype(np.uint16)))
     shards = sorted((results / "sample_shards").iterdir())
     train = (results.parent / "absent.csv", results.parent)
     write_table(train[0], [], ["id"])
-    sample(shards, tmp_path / "raw.h5", results / "grid.json", train, tmp_path / "out", "point_clouds", 0)
-    with open_clouds(tmp_path / "out" / "samples.h5", "point_clouds") as clouds:
-        assert clouds.dtype == np.float32
-        assert min(cloud.min() for _, _, cloud in clouds) < 0
+    as_found = reading(settings.data)
+    sample(shards, [tmp_path / "raw.h5"], results / "grid.json", train, tmp_path / "out", as_found, 0)
+    with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:
+        assert clouds.form.dtype == np.float32
+        assert min(cloud.points.min() for cloud in clouds.read(0, len(clouds))) < 0
 
 
 def test_a_denoiser_of_another_autoencoder_is_refused(
@@ -293,15 +297,16 @@ def test_volume_batches_depend_on_epoch_and_items_alone(
 ) -> None:
     law = load_autoencoder(results / "autoencoder", settings.machine).intensity
     stored = [Volumes(voxels / "train.csv", voxels / "train", law, cache_gb=gb) for gb in (1.0, 1e-9)]
-    kept, read = (VolumeBatches(volumes, (2, 4, 4, 4), ("x",), 0, "train") for volumes in stored)
+    both = views(("x",), ())
+    kept, read = (VolumeBatches(volumes, settings.autoencoder, both, 0, "train") for volumes in stored)
     volumes, noise = kept.batch(np.array([4, 0, 2]), epoch=3)
     assert (volumes.shape, noise.shape) == ((3, 1, 8, 8, 8), (3, 2, 4, 4, 4))
     alone, its_noise = read.batch(np.array([2]), epoch=3)
     assert alone.equal(volumes[2:])
     assert its_noise.equal(noise[2:])
-    views = [kept.batch(np.array([2]), epoch)[0][0, 0].numpy() for epoch in range(12)]
-    mirror_images = [mirrored(stored[0][2], ("x",), view) for view in (0, 1)]
-    seen = {tuple(np.array_equal(view, image) for image in mirror_images) for view in views}
+    drawn = [kept.batch(np.array([2]), epoch)[0][0, 0].numpy() for epoch in range(12)]
+    mirror_images = [view(stored[0][2]) for view in both]
+    seen = {tuple(np.array_equal(volume, image) for image in mirror_images) for volume in drawn}
     assert seen == {(True, False), (False, True)}
     assert not kept.batch(np.array([2]), 4)[1].equal(its_noise)
 

@@ -8,13 +8,16 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
+from voxgen.settings.base import Section
+from voxgen.settings.data import Reading
 from voxgen.settings.loading import canonical
-from voxgen.settings.sections import Machine, Section, Settings
+from voxgen.settings.sections import Machine, Settings
 
 ROOT = Path(__file__).parents[1]
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.S | re.M)
 SCIENCE = re.compile(r"\bscience\((.*?)\)", re.S)
 PARAMS = re.compile(r"^    params:\n(.*?)(?=^    \w)", re.S | re.M)
+READING = [f"data.{name}" for name in Reading.model_fields]
 RULES = {
     name: body
     for file in sorted((ROOT / "workflow/rules").glob("*.smk"))
@@ -25,7 +28,7 @@ RULES = {
 def declared(rule: str) -> tuple[str, ...]:
     """The sections of the settings that a rule's `science` names."""
     (arguments,) = SCIENCE.findall(RULES[rule])
-    stage, *sections = ast.literal_eval(f"[{arguments}]")
+    stage, *sections = ast.literal_eval(f"[{arguments}]".replace("*READING", ", ".join(map(repr, READING))))
     assert stage == rule
     return tuple(sections)
 
@@ -55,9 +58,21 @@ def another(value: Any, annotation: Any) -> Any:
         return not value
     if isinstance(value, int | float):
         return value + 1
+    if value in (None, ()):
+        return example(annotation)
     if isinstance(value, tuple):
         return value[:-1] if isinstance(value[0], str) else (another(value[0], None), *value[1:])
     return {"other": "other.h5"} if isinstance(value, dict) else f"{value} other"
+
+
+def example(annotation: Any) -> Any:
+    """Some value of a type that is not None."""
+    if annotation in (int, float, str):
+        return annotation(1)
+    first, *more = (one for one in get_args(annotation) if one not in (type(None), ...))
+    if get_origin(annotation) is Literal:
+        return first
+    return (example(first), *map(example, more)) if get_origin(annotation) is tuple else example(first)
 
 
 def inside(path: str, sections: tuple[str, ...]) -> bool:
@@ -123,6 +138,8 @@ def used(rule: str) -> set[str]:
     """The keys and sections that a rule's script reads, and its stage of a section cut down for it."""
     script = ast.parse((ROOT / f"workflow/scripts/{rule}.py").read_text())
     found = {key_of(chain) for chain in attribute_chains(script, "settings")}
+    if "reading(settings.data)" in ast.unparse(script):
+        return found - {"data"} | set(READING)
     for keyword in (node for node in ast.walk(script) if isinstance(node, ast.keyword)):
         for chain in attribute_chains(keyword.value, "settings"):
             section = key_of(chain)

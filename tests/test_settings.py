@@ -11,8 +11,9 @@ from pydantic.fields import FieldInfo
 from snakemake.utils import update_config
 
 from voxgen.errors import InputError
+from voxgen.settings.base import Section
 from voxgen.settings.loading import canonical, json_schema, load_settings, only
-from voxgen.settings.sections import Section, Settings
+from voxgen.settings.sections import Settings
 
 CONFIG = Path(__file__).parents[1] / "config"
 OVERLAYS = sorted(path.name for path in CONFIG.glob("*.yaml") if path.name != "config.yaml")

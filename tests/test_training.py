@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from voxgen.errors import InputError
 from voxgen.randomness import normal
-from voxgen.settings.sections import Machine, Settings, Training
+from voxgen.settings.models import Training
+from voxgen.settings.sections import Machine, Settings
 from voxgen.training.loop import Trained, fit
 from voxgen.training.schedule import learning_rate
 from voxgen.training.state import fingerprint, load_state, locked, save_state

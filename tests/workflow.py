@@ -59,13 +59,13 @@ class Project:
             line, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
-    def stale(self, *arguments: str, overlay: dict | None = None) -> set[str]:
-        """The rules that a run would execute, read from the job table of a dry run."""
+    def stale(self, *arguments: str, overlay: dict | None = None) -> dict[str, int]:
+        """The rules that a run would execute with how often, from the job table of a dry run."""
         result = self.run("--dry-run", *arguments, overlay=overlay)
         assert result.returncode == 0, result.stdout
         _, _, table = result.stdout.partition("Job stats:\n")
-        rows = table.partition("\n\n")[0].splitlines()[2:]
-        return {row.split()[0] for row in rows} - {"all", "total"}
+        rows = (row.split() for row in table.partition("\n\n")[0].splitlines()[2:])
+        return {rule: int(count) for rule, count in rows if rule not in ("all", "total")}
 
 
 def trainer_in_mid_epoch(

@@ -1,4 +1,4 @@
-"""The invertible law between stored counts and the network's range."""
+"""The invertible law between stored volumes and the network's range."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,16 +9,27 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 
-Law = Literal["linear", "log1p"]
-LAWS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
-    "linear": (np.asarray, np.asarray),
-    "log1p": (np.log1p, np.expm1),
+Law = Literal["linear", "log1p", "identity"]
+Function = Callable[[Any], Any]
+
+
+def _not_negative(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+LAWS: dict[str, tuple[Function, Function]] = {
+    "linear": (np.asarray, _not_negative),
+    "log1p": (np.log1p, lambda x: np.expm1(_not_negative(x))),
+    "identity": (np.asarray, np.asarray),
 }
 
 
 @dataclass(frozen=True)
 class Intensity:
-    """x = law(counts) / divisor, with constants from the train split."""
+    """x = law(stored) / divisor, with constants from the train split.
+
+    Counts follow linear or log1p; volumes that are no counts are stored normalised and follow identity.
+    """
 
     law: Law
     divisor: float
@@ -29,15 +40,15 @@ class Intensity:
         if not (np.isfinite(self.divisor) and self.divisor > 0):
             raise InputError(f"intensity: divisor {self.divisor!r}, expected a positive number")
 
-    def to_network(self, counts: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Counts (any shape, >= 0) in the network's range."""
-        return np.asarray(LAWS[self.law][0](counts) / np.float32(self.divisor), dtype=np.float32)
+    def to_network(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A stored volume (any shape; counts are >= 0) in the network's range."""
+        return np.asarray(LAWS[self.law][0](stored) / np.float32(self.divisor), dtype=np.float32)
 
-    def to_counts(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The inverse of `to_network`; values below 0 are 0 counts, those beyond float32 are infinite."""
+    def from_network(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inverse of `to_network`; counts are never below 0, and infinite beyond float32."""
         with np.errstate(over="ignore"):
-            counts = LAWS[self.law][1](np.maximum(x, 0) * np.float32(self.divisor))
-        return np.asarray(counts, dtype=np.float32)
+            stored = LAWS[self.law][1](x * np.float32(self.divisor))
+        return np.asarray(stored, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The fields, for `from_json`."""
@@ -58,9 +69,12 @@ class Intensity:
             ) from None
 
 
-def volume_level(counts: NDArray[Any], quantile: float) -> float:
-    """The quantile of the foreground (counts > 0) of a volume; 0 where there is none."""
-    foreground = counts[counts > 0]
+IDENTITY = Intensity("identity", 1.0)
+
+
+def volume_level(volume: NDArray[Any], quantile: float) -> float:
+    """The quantile of the foreground (values > 0) of a volume; 0 where there is none."""
+    foreground = volume[volume > 0]
     return float(np.quantile(foreground, quantile)) if foreground.size else 0.0
 
 

@@ -9,31 +9,34 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from voxgen.errors import InputError
 
-Method = Literal["occupancy", "density", "gaussian"]
+Method = Literal["occupancy", "density", "gaussian", "intensity"]
+Shape = tuple[int, int, int]
 Triple = tuple[float, float, float]
 TRUNCATE = 4.0
+WIDER = {"uint8": "uint16", "uint16": "float32"}
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the voxels lie, and how points become counts in them.
+    """Where the voxels lie, and what their values are.
 
     Attributes:
         shape: voxels along x, y, z.
         origin: lower corner of voxel (0, 0, 0) [unit].
         spacing: edges of a voxel [unit].
         unit: nm, um, mm or unitless.
-        method: occupancy (0/1), density (points) or gaussian (points, smoothed).
+        method: occupancy (0/1), density (points), gaussian (points, smoothed), or intensity: values of
+            scans, which are no counts.
         sigma: standard deviation of the Gaussian [voxels].
-        placement: "fixed", or "cloud": a template that `placed` lays around each cloud.
-        cloud_unit: unit of the clouds that a template is laid around; None where it is fixed.
+        placement: "fixed", or "cloud": a template that is laid around each cloud (`placed`) or scan.
+        cloud_unit: unit of the clouds or scans that a template is laid around; None where it is fixed.
+        dtype: type in which volumes are stored, uint8, uint16 or float32; see `as_stored`.
     """
 
-    shape: tuple[int, int, int]
+    shape: Shape
     origin: Triple
     spacing: Triple
     unit: str
@@ -41,6 +44,12 @@ class Grid:
     sigma: float
     placement: Literal["fixed", "cloud"]
     cloud_unit: str | None = None
+    dtype: str = "float32"
+
+    @property
+    def holds_counts(self) -> bool:
+        """Whether voxels hold counts of points, not the values of scans."""
+        return self.method != "intensity"
 
     @property
     def bounds(self) -> tuple[tuple[float, float], ...]:
@@ -60,11 +69,10 @@ class Grid:
         spacing = float(np.max((high - low) / _intervals(self.shape)))
         resolvable = 4 * float(np.spacing(np.abs(points).max()))
         spacing = max(spacing, resolvable) if spacing > 0 else 1.0
-        origin = (low + high) / 2 - spacing * np.asarray(self.shape) / 2
         return replace(
             self,
-            origin=_triple(origin),
-            spacing=(spacing, spacing, spacing),
+            origin=_around((low + high) / 2, self.shape, spacing),
+            spacing=(spacing,) * 3,
             unit=self.cloud_unit or self.unit,
             placement="fixed",
             cloud_unit=None,
@@ -83,36 +91,41 @@ class Grid:
         """
         try:
             grid = cls(**content)
-            size, y, z = grid.shape
-            return replace(
-                grid,
-                shape=(int(size), int(y), int(z)),
-                origin=_triple(grid.origin),
-                spacing=_triple(grid.spacing),
-            )
+            x, y, z = (int(n) for n in grid.shape)
+            return replace(grid, shape=(x, y, z), origin=_triple(grid.origin), spacing=_triple(grid.spacing))
         except (TypeError, ValueError) as error:
             raise InputError(f"grid: {content!r} is no grid.json ({error}); run split_clouds again") from None
 
 
 def fixed_grid(
-    shape: tuple[int, int, int], bounds: ArrayLike, unit: str, method: Method, sigma: float
+    shape: Shape, bounds: ArrayLike, unit: str, method: Method, sigma: float, dtype: str = "auto"
 ) -> Grid:
-    """The grid that fills `bounds` (3, 2): (min, max) along x, y, z."""
+    """The grid that fills `bounds` (3, 2): (min, max) along x, y, z; `dtype` is that of data.grid.dtype."""
     low, high = np.asarray(bounds, dtype=np.float64).T
-    return Grid(shape, _triple(low), _triple((high - low) / shape), unit, method, sigma, "fixed")
+    spacing, stored = _triple((high - low) / shape), _stored_type(dtype, method)
+    return Grid(shape, _triple(low), spacing, unit, method, sigma, "fixed", None, stored)
 
 
-def template_grid(shape: tuple[int, int, int], cloud_unit: str, method: Method, sigma: float) -> Grid:
+def template_grid(shape: Shape, cloud_unit: str, method: Method, sigma: float, dtype: str = "auto") -> Grid:
     """A unitless grid of cubic voxels around 0 whose longest edge is [-1, 1]; see `Grid.placed`."""
-    spacing = 2.0 / max(shape)
-    origin = _triple(-spacing * np.asarray(shape) / 2)
-    return Grid(
-        shape, origin, (spacing, spacing, spacing), "unitless", method, sigma, "cloud", cloud_unit=cloud_unit
-    )
+    spacing, stored = (2.0 / max(shape),) * 3, _stored_type(dtype, method)
+    origin = _around(0, shape, spacing)
+    return Grid(shape, origin, spacing, "unitless", method, sigma, "cloud", cloud_unit, stored)
+
+
+def scan_grid(shape: Shape, spacing: Triple, unit: str) -> Grid:
+    """The template of scans: voxels of edges `spacing` [unit] around 0, whose values are intensities."""
+    return Grid(shape, _around(0, shape, spacing), spacing, unit, "intensity", 1.0, "cloud", unit)
 
 
 def grid_from_extent(
-    shape: tuple[int, int, int], low: ArrayLike, high: ArrayLike, unit: str, method: Method, sigma: float
+    shape: Shape,
+    low: ArrayLike,
+    high: ArrayLike,
+    unit: str,
+    method: Method,
+    sigma: float,
+    dtype: str = "auto",
 ) -> Grid:
     """The grid of `shape` whose faces lie half a voxel outside the extent [low, high] (3,) of all points.
 
@@ -123,8 +136,8 @@ def grid_from_extent(
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     spacing = (high - low) / _intervals(shape)
     spacing[spacing <= 0] = spacing.max() if spacing.max() > 0 else 1.0
-    origin = (low + high) / 2 - spacing * np.asarray(shape) / 2
-    return Grid(shape, _triple(origin), _triple(spacing), unit, method, sigma, "fixed")
+    origin, stored = _around((low + high) / 2, shape, spacing), _stored_type(dtype, method)
+    return Grid(shape, origin, _triple(spacing), unit, method, sigma, "fixed", None, stored)
 
 
 def rasterize(points: NDArray[np.float64], grid: Grid) -> tuple[NDArray[np.float32], int]:
@@ -133,29 +146,42 @@ def rasterize(points: NDArray[np.float64], grid: Grid) -> tuple[NDArray[np.float
     Gaussian counts are the counts convolved with a Gaussian of `sigma` voxels, cut off at 4 sigma and
     normalised; what would fall outside the volume is lost.
     """
-    index = np.floor((points - np.asarray(grid.origin)) / np.asarray(grid.spacing))
-    inside = np.all((index >= 0) & (index < grid.shape), axis=1)
-    flat = np.ravel_multi_index(tuple(index[inside].astype(np.intp).T), grid.shape)
+    axes = zip(points.T, grid.origin, grid.spacing, strict=True)
+    index = [np.floor((x - low) / edge) for x, low, edge in axes]
+    inside = np.logical_and.reduce([(i >= 0) & (i < n) for i, n in zip(index, grid.shape, strict=True)])
+    i, j, k = (axis[inside].astype(np.intp) for axis in index)
+    flat = (i * grid.shape[1] + j) * grid.shape[2] + k
     counts = np.bincount(flat, minlength=int(np.prod(grid.shape))).reshape(grid.shape).astype(np.float32)
     if grid.method == "occupancy":
         counts = np.minimum(counts, 1)
     elif grid.method == "gaussian" and flat.size:
-        counts = _smoothed(counts, index[inside], grid.sigma)
-    return counts, int(len(points) - inside.sum())
+        counts = _smoothed(counts, grid.sigma)
+    return counts, len(points) - flat.size
+
+
+def as_stored(counts: NDArray[np.float32], grid: Grid) -> NDArray[Any]:
+    """`counts` (X, Y, Z) in the type in which volumes of the grid are stored.
+
+    Raises:
+        InputError: that type is too small for the counts.
+    """
+    dtype = np.dtype(grid.dtype)
+    if dtype.kind == "u" and counts.max() > np.iinfo(dtype).max:
+        raise InputError(
+            f"counts up to {counts.max():.0f} do not fit {dtype}; set data.grid.dtype: {WIDER[grid.dtype]}"
+        )
+    return counts.astype(dtype, copy=False)
 
 
 def occupied_above(grid: Grid) -> float:
     """The count above which a voxel is occupied.
 
-    0.5 for occupancy and density; half the peak of a single localisation for gaussian.
+    0.5 for occupancy and density; half the peak of a single localisation for gaussian; 0.1, a tenth of
+    the intensity that maps to 1, for intensity.
     """
-    if grid.method != "gaussian":
-        return 0.5
-    impulse = np.zeros(2 * _radius(grid.sigma) + 1)
-    impulse[_radius(grid.sigma)] = 1
-    return float(
-        0.5 * ndimage.gaussian_filter1d(impulse, grid.sigma, mode="constant", truncate=TRUNCATE).max() ** 3
-    )
+    if grid.method == "gaussian":
+        return float(0.5 * _gaussian(grid.sigma)[0] ** 3)
+    return 0.1 if grid.method == "intensity" else 0.5
 
 
 def draw_points(counts: NDArray[Any], grid: Grid, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -180,23 +206,40 @@ def draw_points(counts: NDArray[Any], grid: Grid, n: int, rng: np.random.Generat
     return np.asarray(grid.origin + (index + rng.random((n, 3))) * np.asarray(grid.spacing))
 
 
-def _smoothed(counts: NDArray[np.float32], index: NDArray[np.float64], sigma: float) -> NDArray[np.float32]:
-    """`counts` convolved; only the box around the occupied voxels `index` (n, 3) is touched."""
-    reach = _radius(sigma)
-    low = np.maximum(index.min(axis=0).astype(int) - reach, 0)
-    high = np.minimum(index.max(axis=0).astype(int) + reach + 1, counts.shape)
-    part = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    smooth = np.zeros_like(counts)
-    smooth[part] = ndimage.gaussian_filter(counts[part], sigma, mode="constant", truncate=TRUNCATE)
-    return smooth
+def _smoothed(counts: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """`counts` convolved: a product with a banded matrix along each axis.
+
+    A filter takes fewer operations but more time, up to cubes of 256 voxels; filtering only the occupied
+    box makes arrays of ever new sizes, which fragment the heap, and memory grows with the clouds.
+    """
+    along_x, along_y, along_z = (_band(n, sigma) for n in counts.shape)
+    return np.asarray(along_y @ np.tensordot(along_x, counts, 1) @ along_z)
 
 
-def _radius(sigma: float) -> int:
-    """Voxels up to which scipy follows the Gaussian."""
-    return int(TRUNCATE * sigma + 0.5)
+def _gaussian(sigma: float) -> NDArray[np.float64]:
+    """Weights at distances 0, 1, ... voxels up to 4 sigma; over both sides they sum to 1."""
+    weights = np.exp(-0.5 * (np.arange(int(TRUNCATE * sigma + 0.5) + 1) / sigma) ** 2)
+    return np.asarray(weights / (2 * weights.sum() - weights[0]))
 
 
-def _intervals(shape: tuple[int, int, int]) -> NDArray[np.float64]:
+def _band(n: int, sigma: float) -> NDArray[np.float32]:
+    """The symmetric matrix (n, n) that convolves an axis of n voxels."""
+    weights = np.append(_gaussian(sigma), 0).astype(np.float32)
+    distance = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    return np.asarray(weights[np.minimum(distance, len(weights) - 1)])
+
+
+def _stored_type(dtype: str, method: Method) -> str:
+    counted = "uint8" if method == "occupancy" else "float32"
+    return counted if dtype == "auto" else dtype
+
+
+def _around(centre: ArrayLike, shape: Shape, spacing: ArrayLike) -> Triple:
+    """The origin of the grid whose middle is `centre`."""
+    return _triple(np.asarray(centre) - np.asarray(spacing) * shape / 2)
+
+
+def _intervals(shape: Shape) -> NDArray[np.float64]:
     """Voxels that an extent may span so that half a voxel is free at each face (one voxel: a quarter)."""
     return np.maximum(np.asarray(shape, dtype=np.float64) - 1, 0.5)
 

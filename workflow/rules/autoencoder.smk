@@ -25,7 +25,13 @@ rule train_autoencoder:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("train_autoencoder", "autoencoder", "data.flips", "seed"),
+        science=science(
+            "train_autoencoder",
+            "autoencoder",
+            "data.flips",
+            "data.rotations",
+            "seed",
+        ),
     script:
         "../scripts/train_autoencoder.py"
 
@@ -53,7 +59,7 @@ rule encode_latents:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("encode_latents", "data.flips"),
+        science=science("encode_latents", "data.flips", "data.rotations"),
     script:
         "../scripts/encode_latents.py"
 
@@ -77,3 +83,29 @@ rule scale_factor:
         science=science("scale_factor", "diffusion.posterior"),
     script:
         "../scripts/scale_factor.py"
+
+
+rule measure_loader:
+    """Measure how fast volumes are read, and how long the training waits for them."""
+    input:
+        train="results/voxels/train.csv",
+        train_folder="results/voxels/train",
+        intensity="results/voxels/intensity.json",
+    output:
+        table="results/benchmarks/loader.csv",
+        figure="results/benchmarks/loader.png",
+    log:
+        "results/logs/measure_loader.log",
+    benchmark:
+        "results/benchmarks/measure_loader.tsv"
+    threads: MACHINE.threads
+    resources:
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
+    params:
+        science=science(
+            "measure_loader", "autoencoder", "data.flips", "data.rotations", "seed"
+        ),
+    script:
+        "../scripts/measure_loader.py"

@@ -4,26 +4,33 @@
 import fcntl
 import os
 import re
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from voxgen.settings.code import code_digest
 from voxgen.settings.loading import canonical, load_settings
-from voxgen.settings.sections import raw_files
+from voxgen.settings.data import Reading
+from voxgen.settings.files import raw_sources, source_files
 
 
 def checked_settings():
     """Return the typed settings, or stop with what is wrong with them."""
     try:
-        settings = load_settings(config)
+        return load_settings(config)
     except ValueError as error:
         raise WorkflowError(str(error)) from None
-    for name, path in settings.data.files.items():
-        if settings.data.source == "h5" and not Path(path).is_file():
-            raise WorkflowError(
-                f"data.files.{name}: no file at {path}; paths start at {Path.cwd()}"
-            )
-    return settings
+
+
+def found_files():
+    """The files behind each raw source, or stop with the first that has none."""
+    try:
+        return {
+            name: source_files(SETTINGS.data, name, given)
+            for name, given in raw_sources(SETTINGS.data, Path("results")).items()
+        }
+    except ValueError as error:
+        raise WorkflowError(f"{error}; paths start at {Path.cwd()}") from None
 
 
 def science(stage, *sections):
@@ -33,18 +40,24 @@ def science(stage, *sections):
     Snakemake forgets what a failed job was made of, so a stage itself must know that something
     before it changed: otherwise nothing would run after a training that failed.
     """
-    followed = "".join(SCIENCE[before] for before in FOLLOWS[stage])
-    SCIENCE[stage] = canonical(
+    DECLARED[stage] = sections
+
+    def given(wildcards):
+        return canonical_science(stage)
+
+    return given
+
+
+@cache
+def canonical_science(stage):
+    """The canonical string of a stage; `DECLARED` is whole once all rules are read."""
+    followed = "".join(canonical_science(before) for before in FOLLOWS[stage])
+    return canonical(
         SETTINGS,
-        *sections,
+        *DECLARED[stage],
         code=code_digest(f"voxgen.stages.{stage}"),
         after=sha256(followed.encode()).hexdigest()[:16],
     )
-
-    def given(wildcards):
-        return SCIENCE[stage]
-
-    return given
 
 
 def hold_folder():
@@ -62,14 +75,33 @@ def hold_folder():
         ) from None
 
 
-def raw_file(wildcards):
-    """Path of a raw file by its name."""
-    return RAW[wildcards.f]
+def raw_input(wildcards):
+    """All files of a raw source."""
+    return FILES[wildcards.f]
+
+
+def sidecar_input(wildcards):
+    """The YAML files beside HDF5 files, in which Picasso keeps the size of a pixel."""
+    beside = [Path(file).with_suffix(".yaml") for file in FILES[wildcards.f]]
+    return [str(path) for path in beside if SOURCE == "h5" and path.is_file()]
+
+
+def chunk_input(wildcards):
+    """The files of one chunk of a raw source; all, where it has a single table of contents."""
+    files, k = FILES[wildcards.f], int(wildcards.k)
+    if SETTINGS.data.source != "nifti":
+        return files
+    return files[len(files) * k // len(CHUNKS) : len(files) * (k + 1) // len(CHUNKS)]
 
 
 SETTINGS = checked_settings()
 MACHINE = SETTINGS.machine
-RAW = raw_files(SETTINGS.data, Path("results"))
+FILES = found_files()
+SOURCE = SETTINGS.data.source
+MAKES_CLOUDS = SETTINGS.data.makes_clouds
+KIND = "clouds" if MAKES_CLOUDS else "volumes"
+READING = [f"data.{name}" for name in Reading.model_fields]
+TRAIN_BOUNDS = MAKES_CLOUDS and SETTINGS.data.grid.bounds == "train"
 CHUNKS = range(MACHINE.shards_per_file)
 SAMPLE_SHARDS = range(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
@@ -80,14 +112,23 @@ AUTOENCODER = (
     else SETTINGS.autoencoder.source.rstrip("/")
 )
 TRAININGS = ("autoencoder", "diffusion") if TRAINS_AUTOENCODER else ("diffusion",)
-RAW_DATA = ["simulate"] if SETTINGS.data.source == "synthetic" else []
 FIRST_STAGE = ["train_autoencoder"] if TRAINS_AUTOENCODER else ["collect_voxels"]
+RAW_DATA = {
+    "synthetic": ["simulate"],
+    "spheres": ["simulate_spheres"],
+    "decathlon": ["download"],
+}.get(SOURCE, [])
 FOLLOWS = {
     "simulate": [],
+    "simulate_spheres": [],
+    "download": [],
     "index_clouds": RAW_DATA,
-    "split_clouds": ["index_clouds"],
-    "voxelize": ["split_clouds"],
-    "collect_voxels": ["voxelize"],
+    "prepare_volumes": ["fix_grid", *RAW_DATA],
+    "split_clouds": ["index_clouds"] if MAKES_CLOUDS else ["prepare_volumes"],
+    "fix_grid": ["split_clouds"] if TRAIN_BOUNDS else [],
+    "voxelize": ["index_clouds", "fix_grid"],
+    "collect_voxels": ["split_clouds", "voxelize" if MAKES_CLOUDS else "prepare_volumes"],
+    "plot_voxels": ["collect_voxels"],
     "train_autoencoder": ["collect_voxels"],
     "encode_latents": FIRST_STAGE,
     "scale_factor": ["encode_latents"],
@@ -99,13 +140,14 @@ FOLLOWS = {
     "plot_history": [],
     "plot_reconstructions": ["evaluate_reconstruction"],
     "report": ["evaluate_reconstruction", "evaluate_samples"],
+    "measure_loader": ["collect_voxels"],
 }
-SCIENCE = {}
+DECLARED = {}
 GPUS = int(MACHINE.device == "cuda")
 
 
 wildcard_constraints:
-    f="|".join(map(re.escape, RAW)),
+    f="|".join(map(re.escape, FILES)),
     k=r"\d+",
     split="|".join(SPLITS),
     training="|".join(TRAININGS),

@@ -1,56 +1,27 @@
-# Point clouds to volumes.
-# Reads: the HDF5 files of data.files, or results/raw/ from the simulator.
-# Writes: results/clouds/ (index, splits), results/voxels/ (shards, manifests, volumes, intensity).
+# Shards to splits, of clouds and volumes alike.
+# Reads: results/clouds/index/ or the shards' index, results/voxels/shards/.
+# Writes: results/clouds/ (splits), results/voxels/ (grid, manifests, volumes, intensity, preview).
 
-
-rule simulate:
-    """Simulate localisation clouds of bent filaments."""
-    output:
-        "results/raw/{f}.h5",
-    log:
-        "results/logs/simulate/{f}.log",
-    benchmark:
-        "results/benchmarks/simulate/{f}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        science=science("simulate", "data.synthetic", "seed"),
-    script:
-        "../scripts/simulate.py"
-
-
-rule index_clouds:
-    """List the clouds of a raw file, with what is wrong with them."""
-    input:
-        raw=raw_file,
-    output:
-        "results/clouds/index/{f}.csv",
-    log:
-        "results/logs/index_clouds/{f}.log",
-    benchmark:
-        "results/benchmarks/index_clouds/{f}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        science=science("index_clouds", "data.key", "data.label", "data.min_points"),
-    script:
-        "../scripts/index_clouds.py"
+SHARDS = expand("results/voxels/shards/{f}-{k}", f=FILES, k=CHUNKS)
+INDEX = (
+    expand("results/clouds/index/{f}.csv", f=FILES)
+    if MAKES_CLOUDS
+    else expand("{shard}/index.csv", shard=SHARDS)
+)
 
 
 rule split_clouds:
-    """Assign every good cloud to a split and fix the grid."""
+    """Assign every good cloud or volume to a split; it goes first, since it refuses bad data."""
     input:
-        parts=expand("results/clouds/index/{f}.csv", f=RAW),
+        parts=INDEX,
     output:
         split="results/clouds/split.csv",
         dropped="results/clouds/dropped.csv",
-        grid="results/voxels/grid.json",
     log:
         "results/logs/split_clouds.log",
     benchmark:
         "results/benchmarks/split_clouds.tsv"
+    priority: 1
     resources:
         mem_mb=2000,
         runtime=60,
@@ -58,47 +29,52 @@ rule split_clouds:
         science=science(
             "split_clouds",
             "data.split",
-            "data.grid",
+            "data.grid.bounds",
             "data.unit",
             "data.on_bad_cloud",
+            "data.max_dropped",
             "seed",
         ),
     script:
         "../scripts/split_clouds.py"
 
 
-rule voxelize:
-    """Turn one chunk of a raw file's clouds into volumes of counts."""
+rule fix_grid:
+    """Fix the grid; of the clouds it needs something only where the train split gives the bounds."""
     input:
-        raw=raw_file,
-        index="results/clouds/index/{f}.csv",
-        grid="results/voxels/grid.json",
+        parts=INDEX if TRAIN_BOUNDS else [],
+        split="results/clouds/split.csv" if TRAIN_BOUNDS else [],
     output:
-        folder=directory("results/voxels/shards/{f}-{k}"),
-        manifest="results/voxels/shards/{f}-{k}/manifest.csv",
+        "results/voxels/shards/grid.json",
     log:
-        "results/logs/voxelize/{f}-{k}.log",
+        "results/logs/fix_grid.log",
     benchmark:
-        "results/benchmarks/voxelize/{f}-{k}.tsv"
+        "results/benchmarks/fix_grid.tsv"
     resources:
         mem_mb=2000,
         runtime=60,
     params:
-        science=science("voxelize", "data.key", "data.intensity.quantile"),
+        science=science(
+            "fix_grid", "data.grid", "data.unit", "data.source", "data.scans.spacing"
+        ),
     script:
-        "../scripts/voxelize.py"
+        "../scripts/fix_grid.py"
 
 
 rule collect_voxels:
     """Gather the shards by split and take the intensity law's constants from the train split."""
     input:
-        shards=expand("results/voxels/shards/{f}-{k}", f=RAW, k=CHUNKS),
-        manifests=expand("results/voxels/shards/{f}-{k}/manifest.csv", f=RAW, k=CHUNKS),
+        shards=SHARDS,
+        manifests=expand("{shard}/manifest.csv", shard=SHARDS),
+        outside=expand("{shard}/dropped.csv", shard=SHARDS) if MAKES_CLOUDS else [],
         split="results/clouds/split.csv",
+        grid="results/voxels/shards/grid.json",
     output:
         **{split: f"results/voxels/{split}.csv" for split in SPLITS},
         **{f"{split}_folder": directory(f"results/voxels/{split}") for split in SPLITS},
+        grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
+        dropped="results/voxels/dropped.csv",
     log:
         "results/logs/collect_voxels.log",
     benchmark:
@@ -107,6 +83,34 @@ rule collect_voxels:
         mem_mb=2000,
         runtime=60,
     params:
-        science=science("collect_voxels", "data.intensity"),
+        science=science(
+            "collect_voxels",
+            "data.intensity",
+            "data.train_shape",
+            "data.on_bad_cloud",
+            "data.max_dropped",
+        ),
     script:
         "../scripts/collect_voxels.py"
+
+
+rule plot_voxels:
+    """Show each split: slices, projections and statistics of its volumes."""
+    input:
+        **{split: f"results/voxels/{split}.csv" for split in SPLITS},
+        **{f"{split}_folder": f"results/voxels/{split}" for split in SPLITS},
+    output:
+        preview="results/voxels/preview.png",
+        statistics="results/voxels/statistics.json",
+        figure="results/voxels/statistics.png",
+    log:
+        "results/logs/plot_voxels.log",
+    benchmark:
+        "results/benchmarks/plot_voxels.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        science=science("plot_voxels"),
+    script:
+        "../scripts/plot_voxels.py"

@@ -66,14 +66,14 @@ rule sample:
         manifests=expand("results/sample_shards/{k}/manifest.csv", k=SAMPLE_SHARDS),
         configs=expand("results/sample_shards/{k}/config.json", k=SAMPLE_SHARDS),
         grid="results/voxels/grid.json",
-        raw=list(RAW.values()),
+        raw=next(iter(FILES.values())) if MAKES_CLOUDS else [],
         train="results/voxels/train.csv",
         train_folder="results/voxels/train",
     output:
         folder=directory("results/samples"),
         table="results/samples/samples.csv",
         config="results/samples/config.json",
-        clouds="results/samples/samples.h5",
+        **({"clouds": "results/samples/samples.h5"} if MAKES_CLOUDS else {}),
         preview="results/samples/preview.png",
     log:
         "results/logs/sample.log",
@@ -83,6 +83,6 @@ rule sample:
         mem_mb=4000,
         runtime=60,
     params:
-        science=science("sample", "data.key", "seed"),
+        science=science("sample", *READING, "seed"),
     script:
         "../scripts/sample.py"

@@ -14,10 +14,14 @@ with job(snakemake) as settings:
     splits = ("train", "val", "test")
     collect_voxels(
         shards=[Path(shard) for shard in snakemake.input.shards],
+        outside=[Path(table) for table in snakemake.input.outside],
         split=Path(snakemake.input.split),
+        stored=Path(snakemake.input.grid),
+        grid=Path(snakemake.output.grid),
         manifests={split: Path(snakemake.output[split]) for split in splits},
         folders={split: Path(snakemake.output[f"{split}_folder"]) for split in splits},
         intensity=Path(snakemake.output.intensity),
-        law=settings.data.intensity.law,
-        quantile=settings.data.intensity.quantile,
+        dropped=Path(snakemake.output.dropped),
+        settings=settings.data,
+        compression=settings.machine.compression,
     )

@@ -18,5 +18,6 @@ with job(snakemake) as settings:
         autoencoder=Path(snakemake.input.model).parent,
         out=Path(snakemake.output.folder),
         flips=settings.data.flips if snakemake.wildcards.split == "train" else (),
+        rotations=settings.data.rotations if snakemake.wildcards.split == "train" else (),
         machine=settings.machine,
     )

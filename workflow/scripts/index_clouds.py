@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter import job
+from voxgen.settings.data import reading
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,8 +13,12 @@ with job(snakemake) as settings:
     from voxgen.stages.index_clouds import index_clouds
 
     index_clouds(
-        raw=Path(snakemake.input.raw),
+        raw=[Path(file) for file in snakemake.input.raw],
         name=snakemake.wildcards.f,
         out=Path(snakemake.output[0]),
-        settings=settings.data,
+        reading=reading(settings.data),
+        label=settings.data.label,
+        carry=[
+            name for name in (settings.data.split.group, settings.data.split.stratify) if name is not None
+        ],
     )

@@ -16,5 +16,6 @@ with job(snakemake) as settings:
         manifest=Path(snakemake.input.manifest),
         folder=Path(snakemake.input.folder),
         reconstructions=Path(snakemake.input.volumes),
+        grid=Path(snakemake.input.grid),
         out=Path(snakemake.output[0]),
     )

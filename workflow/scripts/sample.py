@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter import job
+from voxgen.settings.data import reading
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,10 +14,10 @@ with job(snakemake) as settings:
 
     sample(
         shards=[Path(shard) for shard in snakemake.input.shards],
-        raw=Path(snakemake.input.raw[0]),
+        raw=[Path(file) for file in snakemake.input.raw],
         grid=Path(snakemake.input.grid),
         train=(Path(snakemake.input.train), Path(snakemake.input.train_folder)),
         out=Path(snakemake.output.folder),
-        key=settings.data.key,
+        reading=reading(settings.data),
         seed=settings.seed,
     )

@@ -15,7 +15,6 @@ with job(snakemake) as settings:
         parts=[Path(part) for part in snakemake.input.parts],
         split=Path(snakemake.output.split),
         dropped=Path(snakemake.output.dropped),
-        grid=Path(snakemake.output.grid),
         settings=settings.data,
         seed=settings.seed,
     )

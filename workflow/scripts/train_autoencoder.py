@@ -20,6 +20,7 @@ with job(snakemake) as settings:
         state=Path("results/state/autoencoder"),
         settings=settings.autoencoder,
         flips=settings.data.flips,
+        rotations=settings.data.rotations,
         seed=settings.seed,
         machine=settings.machine,
     )

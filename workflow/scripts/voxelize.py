@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from adapter import job
+from voxgen.settings.data import reading
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -12,12 +13,13 @@ with job(snakemake) as settings:
     from voxgen.stages.voxelize import voxelize
 
     voxelize(
-        raw=Path(snakemake.input.raw),
+        raw=[Path(file) for file in snakemake.input.raw],
         index=Path(snakemake.input.index),
         grid=Path(snakemake.input.grid),
         chunk=int(snakemake.wildcards.k),
         chunks=settings.machine.shards_per_file,
         out=Path(snakemake.output.folder),
-        settings=settings.data,
+        reading=reading(settings.data),
         quantile=settings.data.intensity.quantile,
+        compression=settings.machine.compression,
     )

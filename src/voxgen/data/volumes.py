@@ -1,73 +1,117 @@
-"""Volumes as a training sees them: in the network's range, mirrored by addressed draws."""
+"""Volumes as a training sees them: in the network's range, in views and patches of addressed draws."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from voxgen.data.views import View, drawn_view
 from voxgen.intensity import Intensity
 from voxgen.io.files import read_table
 from voxgen.io.nifti import read_volume
 from voxgen.randomness import generator, normal
+from voxgen.settings.models import AutoencoderSettings
+
+Volume = NDArray[np.float32]
 
 
 class Volumes:
-    """The volumes of a manifest, kept in memory as far as `cache_gb` reaches."""
+    """The volumes of a manifest, kept in memory as far as `cache_gb` reaches, read by `readers` threads."""
 
-    def __init__(self, manifest: Path, folder: Path, intensity: Intensity, cache_gb: float) -> None:
+    def __init__(
+        self, manifest: Path, folder: Path, intensity: Intensity, cache_gb: float, readers: int = 1
+    ) -> None:
         self.ids = [row["id"] for row in read_table(manifest)]
         self._folder = folder
         self._intensity = intensity
         self._room = cache_gb * 1e9
-        self._cache: dict[int, NDArray[np.float32]] = {}
+        self._readers = readers
+        self._cache: dict[int, Volume] = {}
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, item: int) -> NDArray[np.float32]:
+    def __getitem__(self, item: int) -> Volume:
         """One volume (X, Y, Z) in the network's range."""
         if item in self._cache:
             return self._cache[item]
-        volume = self._intensity.to_network(read_volume(self._folder / f"{self.ids[item]}.nii.gz"))
-        if volume.nbytes <= self._room:
-            self._room -= volume.nbytes
-            self._cache[item] = volume
+        volume = self._intensity.to_network(read_volume(self.path(item)))
+        with self._lock:
+            if item not in self._cache and volume.nbytes <= self._room:
+                self._room -= volume.nbytes
+                self._cache[item] = volume
         return volume
 
+    def path(self, item: int) -> Path:
+        """The file of one volume."""
+        return self._folder / f"{self.ids[item]}.nii.gz"
 
-def mirrored(volume_XYZ: NDArray[np.float32], axes: tuple[str, ...], view: int) -> NDArray[np.float32]:
-    """The volume flipped along those `axes` whose bit is set in `view` (0 .. 2**len(axes) - 1)."""
-    flipped = tuple("xyz".index(axis) for bit, axis in enumerate(axes) if view >> bit & 1)
-    return np.flip(volume_XYZ, flipped)
+    def read(self, items: Sequence[int] | NDArray[np.int64]) -> list[Volume]:
+        """The volumes of some items, in their order; several that are not in memory are read at once."""
+        missing = sum(item not in self._cache for item in items)
+        if min(missing, self._readers) < 2:
+            return [self[item] for item in items]
+        with ThreadPoolExecutor(self._readers, "reader") as readers:
+            return list(readers.map(self.__getitem__, items))
 
 
-def drawn_view(axes: tuple[str, ...], seed: int, epoch: int, item: int) -> int:
-    """The view of one item in one epoch: each axis is mirrored by its own coin."""
-    return int(generator(seed, "flip", epoch, item).integers(2 ** len(axes)))
+def drawn_patch(volume_XYZ: Volume, shape: Sequence[int], seed: int, epoch: int, item: int) -> Volume:
+    """The patch of one item in one epoch: each place in the volume is as likely."""
+    places = np.subtract(volume_XYZ.shape, shape) + 1
+    return _cut(volume_XYZ, generator(seed, "patch", epoch, item).integers(places), shape)
+
+
+def central_patch(volume_XYZ: Volume, shape: Sequence[int]) -> Volume:
+    """The patch in the middle of the volume."""
+    return _cut(volume_XYZ, np.subtract(volume_XYZ.shape, shape) // 2, shape)
+
+
+def _cut(volume_XYZ: Volume, start: NDArray[np.int64], shape: Sequence[int]) -> Volume:
+    return volume_XYZ[tuple(slice(low, low + size) for low, size in zip(start, shape, strict=True))]
 
 
 class VolumeBatches:
-    """What an autoencoder is trained on: volumes and posterior noise, drawn by (seed, epoch, item)."""
+    """What an autoencoder is trained on: volumes or patches, and posterior noise, by (seed, epoch, item).
+
+    A training draws the view and the patch of each item; a validation sees the middle of the volume as it is.
+    """
 
     def __init__(
-        self, volumes: Volumes, latent_shape: tuple[int, ...], flips: tuple[str, ...], seed: int, purpose: str
+        self,
+        volumes: Volumes,
+        settings: AutoencoderSettings,
+        views: Sequence[View],
+        seed: int,
+        purpose: Literal["train", "validation"],
     ) -> None:
         self._volumes = volumes
-        self._latent_shape = latent_shape
-        self._flips = flips
+        self._network, self._patch = settings.network, settings.patch
+        self._views = views
         self._seed = seed
-        self._purpose = f"{purpose}-posterior"
+        self._purpose = purpose
 
     def __len__(self) -> int:
         return len(self._volumes)
 
     def batch(self, items: NDArray[np.int64], epoch: int) -> tuple[Tensor, ...]:
-        """Volumes (B, 1, X, Y, Z) and noise (B, C, x, y, z) of the given items."""
-        volumes = [mirrored(self._volumes[i], self._flips, self._view(epoch, i)) for i in items]
-        noise = [normal(self._latent_shape, self._seed, self._purpose, epoch, i) for i in items]
-        return torch.from_numpy(np.stack(volumes)[:, None]), torch.from_numpy(np.stack(noise))
+        """Volumes or patches (B, 1, X, Y, Z) and noise (B, C, x, y, z) of the given items."""
+        read = self._volumes.read(items)
+        shown = [self._shown(volume, epoch, int(item)) for volume, item in zip(read, items, strict=True)]
+        shape = self._network.latent_channels, *(size // self._network.factor for size in shown[0].shape)
+        noise = [normal(shape, self._seed, f"{self._purpose}-posterior", epoch, int(item)) for item in items]
+        return torch.from_numpy(np.stack(shown)[:, None]), torch.from_numpy(np.stack(noise))
 
-    def _view(self, epoch: int, item: int) -> int:
-        return drawn_view(self._flips, self._seed, epoch, item) if self._flips else 0
+    def _shown(self, volume: Volume, epoch: int, item: int) -> Volume:
+        if self._purpose == "validation":
+            return volume if self._patch is None else central_patch(volume, self._patch)
+        viewed = drawn_view(self._views, self._seed, epoch, item)(volume)
+        if self._patch is None:
+            return viewed
+        return drawn_patch(viewed, self._patch, self._seed, epoch, item)

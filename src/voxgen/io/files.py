@@ -13,14 +13,18 @@ from voxgen.errors import InputError
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is synced to disk and takes its place."""
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is synced to disk and takes its place.
+
+    One that is not `durable` is not synced: whole after a kill, but not surely after a power cut.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -52,10 +56,15 @@ def write_table(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence
         writer.writerows(rows)
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """Read a CSV as one dictionary of strings a row."""
+def iterate_table(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a CSV, one dictionary of strings each, read as they are asked for."""
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        yield from csv.DictReader(file)
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV, one dictionary of strings each."""
+    return list(iterate_table(path))
 
 
 def digest(*paths: Path) -> str:

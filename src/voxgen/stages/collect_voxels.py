@@ -2,52 +2,84 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from voxgen.dropped import settle
 from voxgen.errors import InputError
-from voxgen.intensity import Law, fit
-from voxgen.io.files import read_table, write_json, write_table
+from voxgen.intensity import IDENTITY, fit
+from voxgen.io.files import read_json, read_table, write_json, write_table
+from voxgen.io.nifti import read_volume, write_volume
+from voxgen.manifest import described, grid_of
+from voxgen.resolution import resized, resized_grid
+from voxgen.settings.data import DataSettings
+from voxgen.voxels import Grid, Shape
 
-Row = dict[str, str]
+Row = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
 
 def collect_voxels(
-    shards: list[Path],
+    shards: Sequence[Path],
+    outside: Sequence[Path],
     split: Path,
+    stored: Path,
+    grid: Path,
     manifests: Mapping[str, Path],
     folders: Mapping[str, Path],
     intensity: Path,
-    law: Law,
-    quantile: float,
+    dropped: Path,
+    settings: DataSettings,
+    compression: int,
 ) -> None:
-    """Write for each split a manifest (the shards' columns and `split`, sorted by id) and a folder.
+    """Write for each split a manifest (the shards' columns, `split` and `label`, sorted by id) and a folder.
 
-    A folder holds relative links `{id}.nii.gz` to the volumes in `shards`. `intensity` gets the law with
-    its constant from the train split, see `voxgen.intensity`.
+    A folder holds relative links `{id}.nii.gz` to the volumes in `shards`, which lie on the grid `stored`;
+    or, where `train_shape` says so, volumes at that resolution. `grid` gets the grid of either. `intensity`
+    gets the law with its constant from the train split, see `voxgen.intensity`; `dropped` the clouds that
+    the tables `outside` list as wholly outside the grid. Of `settings` it reads `intensity`, `train_shape`,
+    `on_bad_cloud` and `max_dropped`.
 
     Raises:
-        InputError: volumes and split disagree, or the train split has no foreground.
+        InputError: volumes and split disagree, the train split has no foreground, or clouds lie outside the
+            grid and may not be dropped.
     """
     rows, places = _volumes(shards)
-    assigned = {entry["id"]: entry["split"] for entry in read_table(split)}
+    assigned = {entry["id"]: entry for entry in read_table(split)}
+    lost = [row for table in outside for row in read_table(table) if row["id"] in assigned]
+    settle(lost, len(assigned), dropped, settings.on_bad_cloud, settings.max_dropped)
+    for row in lost:
+        del assigned[row["id"]]
     _check(set(rows), set(assigned), split)
-    columns = [*next(iter(rows.values())), "split"]
+    whole = Grid.from_json(read_json(stored))
+    seen = resized_grid(whole, settings.train_shape or whole.shape)
+    columns = [*next(iter(rows.values())), "split", "label"]
     levels: list[float] = []
     for name, manifest in manifests.items():
-        chosen = [{**rows[cloud], "split": name} for cloud in sorted(assigned) if assigned[cloud] == name]
-        _link(folders[name], {row["file"]: places[row["id"]] / row["file"] for row in chosen})
+        chosen = [
+            {**rows[one], "split": name, "label": entry["label"]}
+            for one, entry in sorted(assigned.items())
+            if entry["split"] == name
+        ]
+        if settings.train_shape is None:
+            _link(folders[name], {row["file"]: places[row["id"]] / row["file"] for row in chosen})
+        else:
+            for row in chosen:
+                source = places[row["id"]] / row["file"]
+                row |= _write_resized(row, source, folders[name], whole, seen.shape, settings, compression)
         write_table(manifest, chosen, columns)
         _report(name, chosen)
         if name == "train":
             levels = [float(row["level"]) for row in chosen]
-    fitted = fit(law, levels)
-    write_json(intensity, {**fitted.to_json(), "quantile": quantile, "n_train": len(levels)})
+    write_json(grid, seen.to_json())
+    fitted = fit(settings.intensity.law, levels) if seen.holds_counts else IDENTITY
+    constants = {"quantile": settings.intensity.quantile, "n_train": len(levels)}
+    write_json(intensity, fitted.to_json() | constants)
 
 
-def _volumes(shards: list[Path]) -> tuple[dict[str, Row], dict[str, Path]]:
+def _volumes(shards: Sequence[Path]) -> tuple[dict[str, Row], dict[str, Path]]:
     """Manifest row and folder of each volume, by id."""
     rows: dict[str, Row] = {}
     places: dict[str, Path] = {}
@@ -69,6 +101,16 @@ def _check(volumes: set[str], assigned: set[str], split: Path) -> None:
         raise InputError(f"{found}{first}; run voxelize and split_clouds again")
 
 
+def _write_resized(
+    row: Row, source: Path, folder: Path, whole: Grid, shape: Shape, settings: DataSettings, compression: int
+) -> dict[str, Any]:
+    """Write a volume at another resolution; what the manifest says of it."""
+    grid = resized_grid(grid_of(row, whole), shape)
+    volume = resized(read_volume(source), shape, grid.holds_counts)
+    write_volume(folder / row["file"], volume, grid.origin, grid.spacing, grid.unit, compression=compression)
+    return described(volume, grid, settings.intensity.quantile)
+
+
 def _link(folder: Path, targets: Mapping[str, Path]) -> None:
     """Make `folder` hold exactly these relative links."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +121,7 @@ def _link(folder: Path, targets: Mapping[str, Path]) -> None:
         (folder / name).symlink_to(os.path.relpath(target, folder))
 
 
-def _report(name: str, rows: list[Row]) -> None:
+def _report(name: str, rows: Sequence[Row]) -> None:
     points = sum(int(row["points"]) for row in rows)
     outside = sum(int(row["outside"]) for row in rows)
     level = logging.WARNING if outside > 0.01 * points else logging.INFO

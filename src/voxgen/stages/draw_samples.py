@@ -35,7 +35,9 @@ def draw_samples(
     seed: int,
     machine: Machine,
 ) -> None:
-    """Write the shard's volumes as NIfTI in counts, manifest.csv and config.json into `out`.
+    """Write the shard's volumes as NIfTI, manifest.csv and config.json into `out`.
+
+    Volumes are counts, or normalised intensities, as the train volumes are.
 
     Sample i is the same in whichever shard and batch it is drawn. Volumes lie where `grid` (grid.json)
     says, also where the autoencoder was trained elsewhere.
@@ -58,9 +60,9 @@ def draw_samples(
     for start in range(0, len(mine), machine.batch):
         indices = mine[start : start + machine.batch]
         latents = denoiser.sample(indices, settings.steps, seed)
-        volumes = first_stage.intensity.to_counts(codec.decode(latents))
+        volumes = first_stage.intensity.from_network(codec.decode(latents))
         for index, latent, volume in zip(indices, latents, volumes, strict=True):
-            rows.append(_written(out, index, seed, latent, volume, placed))
+            rows.append(_written(out, index, seed, latent, volume, placed, machine.compression))
         log.info("drew %d of %d samples", start + len(indices), len(mine))
     write_table(out / "manifest.csv", rows, COLUMNS)
     config = {
@@ -75,10 +77,14 @@ def draw_samples(
     write_json(out / "config.json", config)
 
 
-def _written(out: Path, index: int, seed: int, latent: Array, volume: Array, grid: Grid) -> dict[str, Any]:
-    """Write one volume (X, Y, Z) in counts and return its row of the manifest."""
+def _written(
+    out: Path, index: int, seed: int, latent: Array, volume: Array, grid: Grid, compression: int
+) -> dict[str, Any]:
+    """Write one volume (X, Y, Z) as it is stored and return its row of the manifest."""
     name = f"sample-{index:06d}"
-    write_volume(out / f"{name}.nii.gz", volume, grid.origin, grid.spacing, grid.unit)
+    write_volume(
+        out / f"{name}.nii.gz", volume, grid.origin, grid.spacing, grid.unit, compression=compression
+    )
     return {
         "id": name,
         "seed": seed,

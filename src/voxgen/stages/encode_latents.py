@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgen.autoencoder.codec import load_autoencoder
-from voxgen.data.volumes import Volumes, mirrored
+from voxgen.autoencoder.codec import Array, Autoencoder, load_autoencoder
+from voxgen.data.ahead import ahead
+from voxgen.data.views import View, views
+from voxgen.data.volumes import Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import digest, read_json, write_json, write_table
 from voxgen.io.latents import COLUMNS, write_latents
@@ -23,11 +25,12 @@ def encode_latents(
     autoencoder: Path,
     out: Path,
     flips: tuple[str, ...],
+    rotations: tuple[str, ...],
     machine: Machine,
 ) -> None:
     """Write latent shards, index.csv and config.json into `out`.
 
-    `split` is a manifest and the folder of its volumes; view v mirrors the axes of the bits of v.
+    `split` is a manifest and the folder of its volumes. View v is `views(flips, rotations)[v]`.
 
     Raises:
         InputError: the split is empty, or the autoencoder was made for another grid or intensity law.
@@ -35,22 +38,18 @@ def encode_latents(
     model = load_autoencoder(autoencoder, machine)
     refuse_mismatch(autoencoder, model.config["grid"], read_json(grid), GRID_CONTRACT)
     refuse_mismatch(autoencoder, model.config["intensity"], read_json(intensity), ("law",))
-    volumes = Volumes(*split, model.intensity, cache_gb=machine.cache_gb)
+    volumes = Volumes(*split, model.intensity, machine.cache_gb, machine.readers)
     if not len(volumes):
         raise InputError(f"{split[0]}: no volumes to encode; give its split a larger share in data.split")
     rows = []
-    for view in range(2 ** len(flips)):
+    for number, view in enumerate(views(flips, rotations)):
         for first in range(0, len(volumes), SHARD_VOLUMES):
             items = range(first, min(first + SHARD_VOLUMES, len(volumes)))
-            shard = f"{view}-{first // SHARD_VOLUMES:04d}.safetensors"
-            batches = [
-                model.encode(np.stack([mirrored(volumes[i], flips, view) for i in batch]))
-                for batch in (items[i : i + machine.batch] for i in range(0, len(items), machine.batch))
-            ]
-            mean, std = (np.concatenate(part) for part in zip(*batches, strict=True))
+            shard = f"{number}-{first // SHARD_VOLUMES:04d}.safetensors"
+            mean, std = _encoded(model, volumes, items, view, machine.batch)
             write_latents(out / shard, mean, std)
             rows += [
-                {"shard": shard, "position": position, "view": view, "id": volumes.ids[i]}
+                {"shard": shard, "position": position, "view": number, "id": volumes.ids[i]}
                 for position, i in enumerate(items)
             ]
     write_json(
@@ -61,6 +60,18 @@ def encode_latents(
             "intensity": model.intensity.to_json(),
             "shape": list(mean.shape[1:]),
             "flips": flips,
+            "rotations": rotations,
         },
     )
     write_table(out / "index.csv", rows, COLUMNS)
+
+
+def _encoded(
+    model: Autoencoder, volumes: Volumes, items: range, view: View, batch: int
+) -> tuple[Array, Array]:
+    """Posterior mean and std (N, C, x, y, z) of some volumes in one view."""
+    asked = (items[i : i + batch] for i in range(0, len(items), batch))
+    with ahead(volumes.read, asked) as batches:
+        encoded = [model.encode(np.stack([view(volume) for volume in read])) for read in batches]
+    mean, std = (np.concatenate(part) for part in zip(*encoded, strict=True))
+    return mean, std

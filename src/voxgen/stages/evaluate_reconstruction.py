@@ -13,7 +13,6 @@ from scipy.ndimage import gaussian_filter
 
 from voxgen.autoencoder.codec import Autoencoder, load_autoencoder
 from voxgen.errors import InputError
-from voxgen.intensity import Intensity
 from voxgen.io.files import read_table, write_json
 from voxgen.io.nifti import read_volume, write_volume
 from voxgen.metrics.bootstrap import Bootstrap
@@ -50,7 +49,7 @@ def evaluate_reconstruction(
     """Reconstruct every volume of a manifest, score it beside two baselines, and write both.
 
     Writes `scores` (JSON: estimates and baselines a metric, the scores of each volume, the ids of the
-    worst) and, into `reconstructions`, one {id}.nii.gz in counts for each volume.
+    worst) and, into `reconstructions`, one {id}.nii.gz for each volume.
 
     Raises:
         InputError: the manifest is empty, a volume has not the autoencoder's grid, or a reconstruction is
@@ -60,15 +59,15 @@ def evaluate_reconstruction(
     if not rows:
         raise InputError(f"{manifest}: no volumes to reconstruct; give data.split.test a larger share")
     first = load_autoencoder(autoencoder, machine)
-    threshold = occupied_above(first.grid)
     found: dict[str, list[Scores]] = {name: [] for name in ("model", *REFERENCES)}
     reconstructions.mkdir(parents=True, exist_ok=True)
     for row, x_XYZ, r_XYZ in _reconstructed(rows, folder, first, machine.batch):
         origin, spacing = ([float(row[f"{name}_{axis}"]) for axis in "xyz"] for name in ("origin", "spacing"))
-        write_volume(reconstructions / f"{row['id']}.nii.gz", r_XYZ, origin, spacing, row["unit"])
+        path = reconstructions / f"{row['id']}.nii.gz"
+        write_volume(path, r_XYZ, origin, spacing, row["unit"], compression=machine.compression)
         blurred = gaussian_filter(x_XYZ, evaluation.blur)
         for name, volume in (("model", r_XYZ), ("zero", np.zeros_like(x_XYZ)), ("blurred", blurred)):
-            found[name].append(_scores(x_XYZ, volume, first.intensity, threshold, evaluation))
+            found[name].append(_scores(x_XYZ, volume, first, evaluation))
     bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)
     ids = [row["id"] for row in rows]
     summary = _summary(ids, found, bootstrap)
@@ -78,7 +77,7 @@ def evaluate_reconstruction(
 def _reconstructed(
     rows: list[dict[str, str]], folder: Path, first: Autoencoder, batch: int
 ) -> Iterator[tuple[dict[str, str], Volume, Volume]]:
-    """Each row with its volume and its reconstruction, both in counts."""
+    """Each row with its volume and its reconstruction, both as volumes are stored."""
     for start in range(0, len(rows), batch):
         group = rows[start : start + batch]
         volumes = [read_volume(folder / f"{row['id']}.nii.gz") for row in group]
@@ -90,7 +89,7 @@ def _reconstructed(
                 )
         network_BXYZ = first.reconstruct(np.stack([first.intensity.to_network(v) for v in volumes]))
         for row, volume, network in zip(group, volumes, network_BXYZ, strict=True):
-            counts = first.intensity.to_counts(network)
+            counts = first.intensity.from_network(network)
             if not np.isfinite(counts).all():
                 raise InputError(
                     f"{row['id']}: its reconstruction is not finite; train the autoencoder for longer"
@@ -98,23 +97,23 @@ def _reconstructed(
             yield row, volume, counts
 
 
-def _scores(
-    x_XYZ: Volume, r_XYZ: Volume, intensity: Intensity, threshold: float, evaluation: EvaluationSettings
-) -> Scores:
-    """All metrics of one volume from counts; SSIM and PSNR are taken in the network's range."""
-    x, r = intensity.to_network(x_XYZ), intensity.to_network(r_XYZ)
+def _scores(x_XYZ: Volume, r_XYZ: Volume, first: Autoencoder, evaluation: EvaluationSettings) -> Scores:
+    """All metrics of one volume as it is stored; SSIM and PSNR are taken in the network's range."""
+    x, r = first.intensity.to_network(x_XYZ), first.intensity.to_network(r_XYZ)
+    threshold = occupied_above(first.grid)
     mask = foreground_mask(x_XYZ, threshold, evaluation.dilation)
-    return {
+    scores = {
         "ssim": ssim(x, r, mask, evaluation.ssim_window),
         "psnr": psnr(x, r),
         "dice": dice(x_XYZ, r_XYZ, threshold),
-        "count_error": count_error(x_XYZ, r_XYZ),
     }
+    return scores | ({"count_error": count_error(x_XYZ, r_XYZ)} if first.grid.holds_counts else {})
 
 
 def _summary(ids: list[str], found: dict[str, list[Scores]], bootstrap: Bootstrap) -> dict[str, Any]:
     metrics = {}
-    for name, metric in METRICS.items():
+    for name in found["model"][0]:
+        metric = METRICS[name]
         estimates = {
             model: bootstrap.mean(np.array([s[name] for s in scores]), name)
             for model, scores in found.items()

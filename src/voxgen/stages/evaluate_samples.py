@@ -67,8 +67,8 @@ def evaluate_samples(
     """Compare generated volumes, and train volumes as the floor, with the test split.
 
     `table` lists the volumes in folder `samples`; `train` and `test` are (manifest, folder). All three
-    sets are cut to the size of the smallest by a seeded choice; clouds are drawn from the counts of real
-    and generated volumes alike, in grid.json's frame. Writes `scores` (JSON).
+    sets are cut to the size of the smallest by a seeded choice. Volumes of counts are compared as point
+    clouds too, drawn from real and generated volumes alike, in grid.json's frame. Writes `scores` (JSON).
 
     Raises:
         InputError: a set has no volumes, or one with counts that are not finite.
@@ -95,6 +95,7 @@ def evaluate_samples(
     latent = _latent(tables["samples"])
     summary = {
         "n": n,
+        "counts": frame.holds_counts,
         "n_clouds": smallest,
         "points": evaluation.points,
         "empty": {name: one.empty for name, one in sets.items()},
@@ -132,13 +133,15 @@ def _described(
     """Read the volumes one by one and keep what the metrics need."""
     threshold = occupied_above(grid)
     histograms, occupancy, sharpness, clouds = [], [], [], []
+    empty = 0
     for one in ids:
         counts = read_volume(folder / f"{one}.nii.gz")
         x, foreground = law.to_network(counts), counts > threshold
         histograms.append(volumes.foreground_histogram(x, foreground, upper))
         occupancy.append(volumes.occupancy(foreground))
         sharpness.append(volumes.sharpness(x, foreground))
-        if counts.sum() > 0:
+        empty += not counts.any()
+        if grid.holds_counts and counts.sum() > 0:
             rng = generator(seed, f"evaluation points {name} {one}")
             clouds.append(draw_points(counts, grid, evaluation.points, rng))
     sharp = np.array(sharpness)
@@ -147,7 +150,7 @@ def _described(
         np.array(occupancy),
         sharp[np.isfinite(sharp)],
         np.reshape(clouds, (len(clouds), evaluation.points, 3)),
-        len(ids) - len(clouds),
+        empty,
     )
 
 
@@ -239,7 +242,7 @@ def _readings(summary: dict[str, Any]) -> list[str]:
     readings.append(f"standard deviation of the sampled latents {latent['std']:.3f} (1 is right): {ending}")
     if summary["empty"]["samples"]:
         readings.append(f"{summary['empty']['samples']} of {summary['n']} samples are empty volumes")
-    if summary["n_clouds"] < 2:
+    if summary["counts"] and summary["n_clouds"] < 2:
         readings.append(
             "1-NNA, coverage and minimum matching distance need two volumes with counts in each set"
         )

@@ -1,52 +1,59 @@
-"""Stage `index_clouds`: a raw file -> one line a cloud, with what is wrong with it."""
+"""Stage `index_clouds`: raw files -> one line a cloud, with what is wrong with it."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from voxgen.clouds import CloudFile, Points, open_clouds
+from voxgen.clouds.opening import Cloud, Clouds, open_clouds
 from voxgen.io.files import write_table
-from voxgen.settings.sections import DataSettings
+from voxgen.settings.data import Reading
 
 BOUNDS = ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax")
-COLUMNS = ("id", "key", "row", "points", "label", *BOUNDS, "digest", "reason")
+COLUMNS = ("id", "file", "key", "row", "points", "label", "attributes", *BOUNDS, "digest", "reason")
 
 
-def index_clouds(raw: Path, name: str, out: Path, settings: DataSettings) -> None:
-    """Write the index of raw file `raw`, whose clouds are called `{name}-{row:06d}`.
+def index_clouds(
+    raw: Sequence[Path], name: str, out: Path, reading: Reading, label: str | None, carry: Sequence[str]
+) -> None:
+    """Write the index of the raw files `raw`, whose clouds are called `{name}-{row:06d}`.
 
-    Of `settings` it reads `key`, `label` and `min_points`. Bounds are in the unit of the data; `digest`
-    is that of the float64 coordinates; `reason` says why a cloud is bad, and is empty for a good one.
+    `label` and `carry` name what each cloud must have one value of; `attributes` is JSON of these and of
+    what else a file says of a cloud. Bounds are in data.unit; `digest` is that of the float64 coordinates;
+    `reason` says why a cloud is bad, and is empty for a good one.
 
     Raises:
-        InputError: the file, the key or the labels cannot be read.
+        InputError: a file, the coordinates or the labels cannot be read.
     """
-    with open_clouds(raw, settings.key) as clouds:
-        labels = clouds.labels(settings.label) if settings.label is not None else [""] * len(clouds)
-        write_table(out, _entries(clouds, name, labels, settings.min_points), COLUMNS)
+    wanted = list(dict.fromkeys(filter(None, (label, *carry))))
+    with open_clouds(raw, reading, wanted) as clouds:
+        write_table(out, _entries(clouds, name, label, reading.min_points), COLUMNS)
 
 
-def _entries(clouds: CloudFile, name: str, labels: list[str], min_points: int) -> Iterator[dict[str, Any]]:
-    for row, key, points in clouds:
-        reason = _reason(points, min_points)
-        bounds = [] if reason else [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
+def _entries(clouds: Clouds, name: str, label: str | None, min_points: int) -> Iterator[dict[str, Any]]:
+    for cloud in clouds.read(0, len(clouds)):
+        reason = _reason(cloud, min_points)
+        low_high = [] if reason else [*cloud.points.min(axis=0).tolist(), *cloud.points.max(axis=0).tolist()]
         yield {
-            "id": f"{name}-{row:06d}",
-            "key": key,
-            "row": row,
-            "points": len(points),
-            "label": labels[row],
-            **dict(zip(BOUNDS, bounds, strict=False)),
-            "digest": hashlib.blake2b(points.tobytes(), digest_size=16).hexdigest(),
+            "id": f"{name}-{cloud.row:06d}",
+            "file": cloud.file,
+            "key": cloud.key,
+            "row": cloud.row,
+            "points": len(cloud.points),
+            "label": "" if label is None else cloud.attributes[label],
+            "attributes": json.dumps(cloud.attributes, ensure_ascii=False, sort_keys=True),
+            **dict(zip(BOUNDS, low_high, strict=False)),
+            "digest": hashlib.blake2b(cloud.points.tobytes(), digest_size=16).hexdigest(),
             "reason": reason,
         }
 
 
-def _reason(points: Points, min_points: int) -> str:
-    """Why a cloud (n, 3) cannot be used; empty if it can."""
+def _reason(cloud: Cloud, min_points: int) -> str:
+    """Why a cloud cannot be used; empty if it can."""
+    points = cloud.points
     if not len(points):
         return "empty"
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1))

@@ -51,7 +51,9 @@ def report(
 
 
 def _samples_n(scores: Mapping[str, Any]) -> str:
-    text = f"{scores['n']} volumes a set; clouds: {scores['n_clouds']} a set, {scores['points']} points each"
+    text = f"{scores['n']} volumes a set"
+    if scores["counts"]:
+        text += f"; clouds: {scores['n_clouds']} a set, {scores['points']} points each"
     empty = scores["empty"]["samples"]
     return f"{text}; {empty} empty samples" if empty else text
 

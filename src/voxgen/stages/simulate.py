@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgen.clouds import write_clouds
+from voxgen.clouds.writing import Form, write_clouds
 from voxgen.filaments import simulate_filaments
-from voxgen.settings.sections import Synthetic
+from voxgen.settings.data import Synthetic
 
 
 def simulate(out: Path, index: int, settings: Synthetic, seed: int) -> None:
@@ -19,10 +19,7 @@ def simulate(out: Path, index: int, settings: Synthetic, seed: int) -> None:
     write_clouds(
         out,
         (cloud.points for cloud in clouds),
-        layout="stacked",
-        key="point_clouds",
-        unit="nm",
-        dtype=np.float32,
+        Form("stacked", "point_clouds", "nm", np.dtype(np.float32)),
         extras={
             "truth/filaments": (np.array([cloud.filaments for cloud in clouds]), None),
             "truth/length": (np.array([cloud.length for cloud in clouds]), "nm"),

@@ -1,78 +1,84 @@
-"""Stage `split_clouds`: all index parts -> who is trained on, what is dropped, and the grid."""
+"""Stage `split_clouds`: all index parts -> who is trained on, and what is dropped."""
 
-import logging
+import json
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
+from voxgen.dropped import outside_in_words, settle
 from voxgen.errors import InputError
-from voxgen.io.files import read_table, write_json, write_table
-from voxgen.settings.sections import DataSettings
-from voxgen.splits import assign_splits
-from voxgen.voxels import Grid, fixed_grid, grid_from_extent, template_grid
+from voxgen.io.files import read_table, write_table
+from voxgen.settings.data import DataSettings
+from voxgen.splits import Candidate, assign_splits
 
-SHOWN = 5
+COLUMNS = ("id", "split", "digest", "label")
 Entry = dict[str, str]
-
-log = logging.getLogger(__name__)
 
 
 def split_clouds(
-    parts: list[Path], split: Path, dropped: Path, grid: Path, settings: DataSettings, seed: int
+    parts: Sequence[Path], split: Path, dropped: Path, settings: DataSettings, seed: int
 ) -> None:
-    """Write split.csv (id, split, digest), dropped.csv (id, key, row, reason) and grid.json.
+    """Write split.csv (id, split, digest, label) and dropped.csv, of clouds or volumes alike.
 
-    Of `settings` it reads `split`, `grid`, `unit` and `on_bad_cloud`.
+    Of `settings` it reads `split`, `grid.bounds`, `unit`, `on_bad_cloud` and `max_dropped`.
 
     Raises:
-        InputError: there are bad clouds and `on_bad_cloud` is error, or too few good ones.
+        InputError: two entries have one id; there are bad ones and `on_bad_cloud` is error, or more of them
+            than `max_dropped`; there are too few good ones; the index knows no such group or stratum.
     """
     entries = sorted((entry for part in parts for entry in read_table(part)), key=lambda entry: entry["id"])
+    for one, other in pairwise(entries):
+        if one["id"] == other["id"]:
+            raise InputError(
+                f"id {one['id']} is there twice: {one['file']} and {other['file']}; "
+                "give other names in data.files, or rename one of the files"
+            )
+    for entry in entries:
+        entry["reason"] = entry["reason"] or _outside(entry, settings)
     bad = [entry for entry in entries if entry["reason"]]
+    settle(bad, len(entries), dropped, settings.on_bad_cloud, settings.max_dropped)
     good = [entry for entry in entries if not entry["reason"]]
-    if bad and settings.on_bad_cloud == "error":
-        raise InputError(_complaint(bad, len(entries)))
-    if bad:
-        log.warning("%d of %d clouds are left out, see %s", len(bad), len(entries), dropped)
-    shares = {"train": settings.split.train, "val": settings.split.val, "test": settings.split.test}
-    assigned = assign_splits({entry["id"]: entry["digest"] for entry in good}, shares, seed)
-    train = [entry for entry in good if assigned[entry["id"]] == "train"]
-    write_json(grid, _grid(settings, train).to_json())
-    write_table(
-        dropped,
-        ({name: entry[name] for name in ("id", "key", "row", "reason")} for entry in bad),
-        ("id", "key", "row", "reason"),
-    )
-    write_table(
-        split,
-        ({"id": entry["id"], "split": assigned[entry["id"]], "digest": entry["digest"]} for entry in good),
-        ("id", "split", "digest"),
-    )
-
-
-def _grid(settings: DataSettings, train: list[Entry]) -> Grid:
-    wanted = settings.grid
-    if wanted.bounds == "cloud":
-        return template_grid(wanted.shape, settings.unit, wanted.method, wanted.sigma)
-    if wanted.bounds != "train":
-        return fixed_grid(wanted.shape, wanted.bounds, settings.unit, wanted.method, wanted.sigma)
-    if not train:
-        raise InputError("data.grid.bounds: train, but the train split is empty; raise data.split.train")
-    low = np.min([[float(entry[axis + "min"]) for axis in "xyz"] for entry in train], axis=0)
-    high = np.max([[float(entry[axis + "max"]) for axis in "xyz"] for entry in train], axis=0)
-    return grid_from_extent(wanted.shape, low, high, settings.unit, wanted.method, wanted.sigma)
-
-
-def _complaint(bad: list[Entry], total: int) -> str:
-    lines = [
-        f"{entry['id']} ({entry['key']}, row {entry['row']}): {entry['reason']}" for entry in bad[:SHOWN]
+    candidates = [
+        Candidate(
+            entry["id"],
+            entry["digest"],
+            _value(entry, settings.split.group, "group"),
+            _value(entry, settings.split.stratify, "stratify"),
+        )
+        for entry in good
     ]
-    if len(bad) > SHOWN:
-        lines.append(f"and {len(bad) - SHOWN} more")
-    return "\n".join(
-        [
-            f"{len(bad)} of {total} clouds cannot be used:",
-            *(f"  {line}" for line in lines),
-            "mend the files, or leave such clouds out with data.on_bad_cloud: skip",
-        ]
+    shares = {"train": settings.split.train, "val": settings.split.val, "test": settings.split.test}
+    assigned = assign_splits(candidates, shares, seed)
+    chosen = (
+        {
+            "id": entry["id"],
+            "split": assigned[entry["id"]],
+            "digest": entry["digest"],
+            "label": entry["label"],
+        }
+        for entry in good
     )
+    write_table(split, chosen, COLUMNS)
+
+
+def _outside(entry: Entry, settings: DataSettings) -> str:
+    """Why a cloud cannot reach the grid by its extent alone; empty where it can, or where that is open."""
+    bounds = settings.grid.bounds
+    if isinstance(bounds, str) or not entry.get("xmin"):
+        return ""
+    extent = [(float(entry[f"{axis}min"]), float(entry[f"{axis}max"])) for axis in "xyz"]
+    reaches = all(
+        low < top and high >= bottom for (low, high), (bottom, top) in zip(extent, bounds, strict=True)
+    )
+    return "" if reaches else outside_in_words(extent, bounds, settings.unit)
+
+
+def _value(entry: Entry, name: str | None, key: str) -> str | None:
+    """What the index says of an entry under `name`."""
+    if name is None:
+        return None
+    known = json.loads(entry["attributes"]) | ({"label": entry["label"]} if entry["label"] else {})
+    if name not in known:
+        given = ", ".join(sorted(known)) or "nothing"
+        raise InputError(f"data.split.{key}: {entry['id']} has no {name!r}; its file gives: {given}")
+    return str(known[name])

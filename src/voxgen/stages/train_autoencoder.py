@@ -5,11 +5,13 @@ from pathlib import Path
 import torch
 
 from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
+from voxgen.data.views import views
 from voxgen.data.volumes import VolumeBatches, Volumes
 from voxgen.intensity import Intensity
 from voxgen.io.files import digest, read_json
 from voxgen.settings.code import code_digest
-from voxgen.settings.sections import AutoencoderSettings, Machine
+from voxgen.settings.models import AutoencoderSettings
+from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint
@@ -24,6 +26,7 @@ def train_autoencoder(
     state: Path,
     settings: AutoencoderSettings,
     flips: tuple[str, ...],
+    rotations: tuple[str, ...],
     seed: int,
     machine: Machine,
 ) -> None:
@@ -32,35 +35,19 @@ def train_autoencoder(
     `train` and `val` are each a manifest and the folder of its volumes; `state` holds resumable states.
     """
     law = Intensity.from_json(read_json(intensity))
-    described = read_json(grid)
     network = settings.network.model_dump(mode="json")
-    latent_shape = (
-        settings.network.latent_channels,
-        *(size // settings.network.factor for size in described["shape"]),
-    )
     torch.manual_seed(seed)
     objective = AutoencoderObjective(
         build_autoencoder(network), settings.foreground_weight, settings.kl_weight
     )
-    volumes, watched = (Volumes(*split, law, machine.cache_gb / 2) for split in (train, val))
-    inputs = {
-        "train": digest(train[0]),
-        "val": digest(val[0]),
-        "grid": digest(grid),
-        "law": digest(intensity),
-    }
-    identity = fingerprint(
-        settings=settings.model_dump(mode="json", exclude={"source": True, "training": {"epochs"}}),
-        flips=flips,
-        seed=seed,
-        inputs=inputs,
-        code=code_digest(__name__),
-    )
+    volumes, watched = (Volumes(*split, law, machine.cache_gb / 2, machine.readers) for split in (train, val))
+    files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
+    inputs = {name: digest(file) for name, file in files.items()}
     trained = fit(
         objective,
-        VolumeBatches(volumes, latent_shape, flips, seed, "train"),
-        VolumeBatches(watched, latent_shape, (), seed, "validation"),
-        state / identity,
+        VolumeBatches(volumes, settings, views(flips, rotations), seed, "train"),
+        VolumeBatches(watched, settings, (), seed, "validation"),
+        state / _identity(settings, flips, rotations, seed, inputs),
         settings.training,
         seed,
         machine,
@@ -71,10 +58,28 @@ def train_autoencoder(
         {
             "kind": "autoencoder",
             "network": network,
-            "grid": described,
+            "grid": read_json(grid),
             "intensity": law.to_json(),
             "training": settings.training.model_dump(mode="json"),
             "seed": seed,
             "made_from": inputs,
         },
+    )
+
+
+def _identity(
+    settings: AutoencoderSettings,
+    flips: tuple[str, ...],
+    rotations: tuple[str, ...],
+    seed: int,
+    inputs: dict[str, str],
+) -> str:
+    """The name of a training's state: of all that its steps depend on, and not of how many there are."""
+    return fingerprint(
+        settings=settings.model_dump(mode="json", exclude={"source": True, "training": {"epochs"}}),
+        flips=flips,
+        rotations=rotations,
+        seed=seed,
+        inputs=inputs,
+        code=code_digest(__name__),
     )

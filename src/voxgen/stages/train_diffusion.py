@@ -11,7 +11,8 @@ from voxgen.io.files import digest, read_json
 from voxgen.io.models import refuse_mismatch
 from voxgen.scale import LatentScale
 from voxgen.settings.code import code_digest
-from voxgen.settings.sections import DiffusionSettings, Machine
+from voxgen.settings.models import DiffusionSettings
+from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint

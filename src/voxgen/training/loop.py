@@ -17,9 +17,11 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from voxgen.compute import launch
+from voxgen.data.ahead import ahead
 from voxgen.errors import InputError
 from voxgen.randomness import generator
-from voxgen.settings.sections import Machine, Training
+from voxgen.settings.models import Training
+from voxgen.settings.sections import Machine
 from voxgen.training.schedule import learning_rate
 from voxgen.training.state import load_state, locked, save_state
 
@@ -27,7 +29,10 @@ log = logging.getLogger(__name__)
 
 
 class Batches(Protocol):
-    """Items of a split; `batch` returns CPU tensors that depend on (epoch, items) alone."""
+    """Items of a split; `batch` returns CPU tensors that depend on (epoch, items) alone.
+
+    It is called by another thread, one call at a time and in order, some batches ahead of the training.
+    """
 
     def __len__(self) -> int: ...
 
@@ -122,17 +127,18 @@ class _Run:
     def train_epoch(self, bar: "tqdm[Any]") -> None:
         """The steps that are left of this epoch."""
         self.objective.train()
-        for items in self._items_left():
-            figures = self.train_step(items)
-            for name, value in figures.items():
-                self.sums[name] = self.sums.get(name, 0.0) + value
-            self.position += 1
-            bar.update()
-            bar.set_postfix(loss=f"{figures['loss']:.4f}", epoch=self.epoch + 1, refresh=False)
-            if time.monotonic() - self.saved_at > 60 * self.machine.checkpoint_minutes:
-                self.save()
+        with ahead(lambda items: self.train.batch(items, self.epoch), self._items_left()) as batches:
+            for batch in batches:
+                figures = self.train_step(batch)
+                for name, value in figures.items():
+                    self.sums[name] = self.sums.get(name, 0.0) + value
+                self.position += 1
+                bar.update()
+                bar.set_postfix(loss=f"{figures['loss']:.4f}", epoch=self.epoch + 1, refresh=False)
+                if time.monotonic() - self.saved_at > 60 * self.machine.checkpoint_minutes:
+                    self.save()
 
-    def train_step(self, items: NDArray[np.int64]) -> dict[str, float]:
+    def train_step(self, batch: tuple[Tensor, ...]) -> dict[str, float]:
         """One step of the optimiser; returns the objective's figures and the gradient's norm."""
         settings = self.settings
         horizon = settings.schedule_epochs * self.steps_per_epoch
@@ -141,8 +147,7 @@ class _Run:
         )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.fabric.to_device(self.train.batch(items, self.epoch))
-        figures: dict[str, Tensor] = self.module(*batch)
+        figures: dict[str, Tensor] = self.module(*self.fabric.to_device(batch))
         self.optimizer.zero_grad()
         self.fabric.backward(figures["loss"])
         norm = self._clip()
@@ -161,11 +166,13 @@ class _Run:
         """The objective's figures over the val split, with averaged weights and fixed draws."""
         self.average.eval()
         totals: dict[str, float] = {}
-        for items in np.array_split(np.arange(len(self.val)), -(-len(self.val) // self.machine.batch)):
-            with self.fabric.autocast():
-                figures = self.average(*self.fabric.to_device(self.val.batch(items, 0)))
-            for name, value in figures.items():
-                totals[name] = totals.get(name, 0.0) + value.item() * len(items)
+        asked = np.array_split(np.arange(len(self.val)), -(-len(self.val) // self.machine.batch))
+        with ahead(lambda items: self.val.batch(items, 0), asked) as batches:
+            for items, batch in zip(asked, batches, strict=True):
+                with self.fabric.autocast():
+                    figures = self.average(*self.fabric.to_device(batch))
+                for name, value in figures.items():
+                    totals[name] = totals.get(name, 0.0) + value.item() * len(items)
         return {name: total / len(self.val) for name, total in totals.items()}
 
     def averaged_weights(self) -> dict[str, Tensor]:

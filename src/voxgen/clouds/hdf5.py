@@ -1,0 +1,110 @@
+"""Opening HDF5 files and loading from them, with errors that say what to do."""
+
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from voxgen.errors import InputError
+
+CACHE_BYTES = 32 << 20
+FILTERS = {
+    305: "LZO",
+    307: "BZIP2",
+    32000: "LZF",
+    32001: "Blosc",
+    32004: "LZ4",
+    32008: "Bitshuffle",
+    32013: "ZFP",
+    32015: "Zstandard",
+    32017: "SZ",
+    32019: "JPEG",
+    32024: "SZ3",
+    32026: "Blosc2",
+}
+
+
+@contextmanager
+def open_hdf5(path: Path) -> Iterator[Any]:
+    """Open a file for reading.
+
+    Raises:
+        InputError: it is missing, damaged, or no HDF5.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; correct data.files")
+    if not h5py.is_hdf5(path) and _is_text(path):
+        raise InputError(f"{path}: is text, expected HDF5; set data.source: csv, or correct data.files")
+    try:
+        file = h5py.File(path, "r", rdcc_nbytes=CACHE_BYTES)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read as HDF5 ({error}), expected a whole HDF5 file; "
+            "fetch it again if it was truncated, or correct data.files"
+        ) from None
+    with file:
+        yield file
+
+
+def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[str] = ()) -> NDArray[Any]:
+    """The selected values of a dataset, of a compound one only the `fields`; `row` is for the message.
+
+    Raises:
+        InputError: the bytes cannot be read, or the filter that compressed them is not installed.
+    """
+    source = dataset.fields(list(fields)) if fields else dataset
+    try:
+        try:
+            return np.asarray(source[selection])
+        except OSError:
+            if not missing_filters(dataset):
+                raise
+            with suppress(ImportError):
+                importlib.import_module("hdf5plugin")
+            return np.asarray(source[selection])
+    except OSError as error:
+        where = f"{dataset.file.filename}: {dataset.name}" + ("" if row is None else f", row {row}")
+        missing = missing_filters(dataset)
+        if missing:
+            raise InputError(
+                f"{where}: compressed with {', '.join(missing)}, a filter that is not installed; "
+                "pip install hdf5plugin, or set HDF5_PLUGIN_PATH to the folder that holds the filter"
+            ) from None
+        raise InputError(f"{where}: cannot be read ({error}); fetch the file again") from None
+
+
+def missing_filters(dataset: Any) -> list[str]:
+    """Names of the filters of a dataset that are not installed."""
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    absent = [number for number in filters if not h5py.h5z.filter_avail(number)]
+    return [f"{FILTERS.get(number, 'an unknown filter')} (HDF5 filter {number})" for number in absent]
+
+
+def text(value: Any) -> str:
+    """Text of an attribute: bytes are decoded, several equal texts are one."""
+    parts = [
+        part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in np.ravel(value)
+    ]
+    return ", ".join(dict.fromkeys(parts))
+
+
+def parent(path: str) -> str:
+    """Path of the group that holds `path`; the root is "/"."""
+    return path.rstrip("/").rpartition("/")[0] or "/"
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    lines = head.splitlines()
+    return (
+        b"\0" not in head
+        and bool(lines)
+        and any(len(lines[0].split(mark)) > 1 for mark in (b",", b";", b"\t"))
+    )

@@ -1,0 +1,41 @@
+"""The command `voxgen`: what a user asks outside the workflow."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from voxgen.errors import InputError
+
+INSPECT = """Print what voxgen finds in raw files, and a section of the settings to paste.
+
+Files are HDF5, CSV or NIfTI; several share a layout. KEY=VALUE overrides what is found out, with the keys of
+the section data: voxgen inspect locs.hdf5 z=0.0 'tile=[5000, 5000]'"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 1 for what a user can mend, said in one message."""
+    parser = argparse.ArgumentParser(prog="voxgen", description="Helpers of the voxgen workflow.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    inspect = commands.add_parser(
+        "inspect",
+        help="print what is in raw files, and settings that read them",
+        description=INSPECT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    inspect.add_argument("files", nargs="+", metavar="FILE", help="file, folder of scans, or KEY=VALUE")
+    inspect.set_defaults(run=_inspect)
+    given = parser.parse_args(arguments)
+    try:
+        given.run(given)
+    except InputError as error:
+        sys.stdout.flush()
+        print(f"voxgen: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _inspect(given: argparse.Namespace) -> None:
+    from voxgen.commands.inspect import inspect
+
+    for line in inspect(given.files):
+        print(line)

@@ -1,0 +1,150 @@
+"""Stage `prepare_volumes`: one chunk of a volume source -> NIfTI volumes on the grid, manifest and index."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voxgen import manifest
+from voxgen.decathlon import channel_number, read_task
+from voxgen.errors import InputError
+from voxgen.io.files import read_json, write_table
+from voxgen.io.nifti import write_volume
+from voxgen.scans import prepare
+from voxgen.settings.data import DataSettings
+from voxgen.settings.files import scan_name
+from voxgen.spheres import Sphere, read_spheres, render
+from voxgen.voxels import Grid
+
+COLUMNS = (*manifest.COLUMNS, "low", "high", "attributes")
+INDEX = ("id", "file", "key", "row", "points", "label", "attributes", "digest", "reason")
+
+
+@dataclass(frozen=True)
+class Made:
+    """A volume (X, Y, Z) in its own grid, the intensities that became 0 and 1, and what the original was."""
+
+    volume: NDArray[np.float32]
+    grid: Grid
+    low: float
+    high: float
+    digest: str
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A volume to be made: its id, where it comes from, what is known of it, and how it is made."""
+
+    id: str
+    file: str
+    key: str
+    attributes: dict[str, Any]
+    make: Callable[[], Made]
+
+
+def prepare_volumes(
+    raw: Sequence[Path],
+    name: str,
+    grid: Path,
+    chunk: int,
+    chunks: int,
+    out: Path,
+    settings: DataSettings,
+    quantile: float,
+    compression: int,
+    seed: int,
+) -> None:
+    """Write the volumes `{id}.nii.gz` of chunk `chunk` of `chunks`, manifest.csv and index.csv into `out`.
+
+    `raw` are the chunk's scans themselves (source nifti), or one table of contents: dataset.json of a
+    decathlon task, or a table of spheres, of which contiguous rows are taken. Of `settings` it reads
+    `source` and `scans`. Ids are `{name}-{name of the scan}`, for spheres `{name}-{row:06d}`. index.csv
+    lists all volumes, the bad ones with a reason; manifest.csv the good ones, with `low` and `high`, the
+    intensities that became 0 and 1, and `attributes`, JSON of what the original was. `digest` is that of
+    the original.
+
+    Raises:
+        InputError: `raw` is no task or no table of spheres, or the channel is none of it.
+    """
+    items = list(enumerate(_items(raw, name, Grid.from_json(read_json(grid)), settings, seed)))
+    if settings.source != "nifti":
+        items = items[len(items) * chunk // chunks : len(items) * (chunk + 1) // chunks]
+    rows, index = [], []
+    for row, item in items:
+        known = {"id": item.id, "file": item.file, "key": item.key, "row": row, "points": 0}
+        try:
+            made = item.make()
+        except InputError as error:
+            reason = str(error).removeprefix(f"{item.file}: ")
+            index.append({**known, "attributes": _json(item.attributes), "reason": reason})
+            continue
+        known |= {"attributes": _json(item.attributes | made.attributes), "digest": made.digest}
+        index.append(known)
+        rows.append({**known, **_written(made, out, f"{item.id}.nii.gz", quantile, compression)})
+    write_table(out / "manifest.csv", rows, COLUMNS)
+    write_table(out / "index.csv", index, INDEX)
+
+
+def _written(made: Made, out: Path, file: str, quantile: float, compression: int) -> dict[str, Any]:
+    grid, volume = made.grid, made.volume
+    write_volume(out / file, volume, grid.origin, grid.spacing, grid.unit, compression=compression)
+    statistics = manifest.described(volume, grid, quantile)
+    return {"file": file, "outside": 0, **statistics, "low": made.low, "high": made.high}
+
+
+def _items(raw: Sequence[Path], name: str, grid: Grid, settings: DataSettings, seed: int) -> Iterator[Item]:
+    if settings.source == "spheres":
+        return _spheres(raw[0], name, replace(grid, placement="fixed"), seed)
+    channel, percentiles = settings.scans.channel, settings.scans.percentiles
+    if settings.source == "decathlon":
+        task = read_task(raw[0].parent)
+        number = channel_number(task, channel)
+        known = [{"label_file": None if label is None else str(label)} for label in task.labels]
+        return _scans(task.scans, known, name, grid, percentiles, number)
+    if isinstance(channel, str):
+        raise InputError(
+            f"data.scans.channel: {channel} is a name, expected a number for source nifti, whose files name "
+            "no channels; count from 0"
+        )
+    return _scans(raw, [{}] * len(raw), name, grid, percentiles, channel)
+
+
+def _scans(
+    scans: Sequence[Path],
+    known: Sequence[dict[str, Any]],
+    name: str,
+    grid: Grid,
+    percentiles: Sequence[float],
+    channel: int | None,
+) -> Iterator[Item]:
+    for scan, attributes in zip(scans, known, strict=True):
+        make = partial(_scan, scan, grid, percentiles, channel)
+        yield Item(f"{name}-{scan_name(scan)}", str(scan), scan_name(scan), attributes, make)
+
+
+def _scan(scan: Path, grid: Grid, percentiles: Sequence[float], channel: int | None) -> Made:
+    done = prepare(scan, grid.shape, grid.spacing, percentiles, channel)
+    own = replace(grid, origin=done.origin, spacing=done.spacing, unit="mm", placement="fixed")
+    return Made(done.volume, own, done.low, done.high, done.digest, done.attributes)
+
+
+def _spheres(table: Path, name: str, grid: Grid, seed: int) -> Iterator[Item]:
+    for row, sphere in enumerate(read_spheres(table)):
+        make = partial(_sphere, sphere, grid, seed)
+        yield Item(f"{name}-{row:06d}", str(table), f"sphere {sphere.index}", asdict(sphere), make)
+
+
+def _sphere(sphere: Sphere, grid: Grid, seed: int) -> Made:
+    volume = render(sphere, grid.shape, seed)
+    return Made(volume, grid, 0.0, 1.0, blake2b(volume.tobytes(), digest_size=16).hexdigest(), {})
+
+
+def _json(attributes: dict[str, Any]) -> str:
+    return json.dumps(attributes, ensure_ascii=False, sort_keys=True)

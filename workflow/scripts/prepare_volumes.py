@@ -1,0 +1,25 @@
+"""Rule prepare_volumes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from adapter import job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+with job(snakemake) as settings:
+    from voxgen.stages.prepare_volumes import prepare_volumes
+
+    prepare_volumes(
+        raw=[Path(file) for file in snakemake.input.raw],
+        name=snakemake.wildcards.f,
+        grid=Path(snakemake.input.grid),
+        chunk=int(snakemake.wildcards.k),
+        chunks=settings.machine.shards_per_file,
+        out=Path(snakemake.output.folder),
+        settings=settings.data,
+        quantile=settings.data.intensity.quantile,
+        compression=settings.machine.compression,
+        seed=settings.seed,
+    )
