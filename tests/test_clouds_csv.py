@@ -9,6 +9,7 @@ import pytest
 
 from test_clouds import RNG, read, same
 from voxgen.clouds import cutting, tables
+from voxgen.clouds.csv_tables import CsvTable, sniff
 from voxgen.errors import InputError
 
 
@@ -158,3 +159,11 @@ def test_latin_1_beyond_the_first_block_keeps_its_micrometres(tmp_path: Path) ->
     path = csv(tmp_path / "a.csv", "x [µm],y [µm],z [µm]\n" + "1,2,3\n" * 20000, "latin-1")
     found, how = load(path)
     assert (how.scale, len(found[0].points)) == ((1000.0,) * 3, 20000)
+
+
+def test_a_range_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = csv(tmp_path / "a.csv", "x,y,z\n" + "".join(f"{i},{i},{i}\n" for i in range(20)))
+    monkeypatch.setattr(tables, "BLOCK_ROWS", 4)
+    blocks = list(CsvTable(sniff(path), (0, 1, 2), (1.0, 1.0, 1.0), None).blocks(path, (), 6, 13))
+    assert [(block.first, len(block.points)) for block in blocks] == [(6, 2), (8, 4), (12, 1)]
+    assert np.concatenate([block.points[:, 0] for block in blocks]).tolist() == list(range(6, 13))

@@ -162,6 +162,20 @@ def test_two_columns_that_tell_clouds_apart_are_refused(tmp_path: Path) -> None:
     assert [cloud.attributes for cloud in found] == [{"track_id": 0, "label": 0}, {"track_id": 1, "label": 5}]
 
 
+def test_further_files_are_cut_like_the_first(tmp_path: Path) -> None:
+    points = RNG.random((4, 3))
+    paths = [
+        write(tmp_path / "a.h5", {"points": points, "track_id": [5, 6, 5, 6], "other": [1, 2]}),
+        write(tmp_path / "b.h5", {"points": points, "track_id": [7, 7, 7, 7], "other": [1]}),
+    ]
+    found, _ = read(*paths)
+    same(found, [points[::2], points[1::2], points])
+    assert [cloud.attributes for cloud in found] == [{"track_id": 5}, {"track_id": 6}, {"track_id": 7}]
+    same(
+        read(*paths[::-1])[0], [points, points]
+    )  # the first file tells nothing apart, so neither does the second
+
+
 def test_bad_columns_are_refused(tmp_path: Path) -> None:
     content = {
         "points": RNG.random((4, 3)),

@@ -127,7 +127,10 @@ FOLLOWS = {
     "split_clouds": ["index_clouds"] if MAKES_CLOUDS else ["prepare_volumes"],
     "fix_grid": ["split_clouds"] if TRAIN_BOUNDS else [],
     "voxelize": ["index_clouds", "fix_grid"],
-    "collect_voxels": ["split_clouds", "voxelize" if MAKES_CLOUDS else "prepare_volumes"],
+    "collect_voxels": [
+        "split_clouds",
+        "voxelize" if MAKES_CLOUDS else "prepare_volumes",
+    ],
     "plot_voxels": ["collect_voxels"],
     "train_autoencoder": ["collect_voxels"],
     "encode_latents": FIRST_STAGE,

@@ -70,10 +70,10 @@ rule sample:
         train="results/voxels/train.csv",
         train_folder="results/voxels/train",
     output:
+        **({"clouds": "results/samples/samples.h5"} if MAKES_CLOUDS else {}),
         folder=directory("results/samples"),
         table="results/samples/samples.csv",
         config="results/samples/config.json",
-        **({"clouds": "results/samples/samples.h5"} if MAKES_CLOUDS else {}),
         preview="results/samples/preview.png",
     log:
         "results/logs/sample.log",

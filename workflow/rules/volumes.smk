@@ -15,9 +15,7 @@ rule simulate_spheres:
         mem_mb=2000,
         runtime=60,
     params:
-        science=science(
-            "simulate_spheres", "data.spheres", "data.grid.shape", "seed"
-        ),
+        science=science("simulate_spheres", "data.spheres", "data.grid.shape", "seed"),
     script:
         "../scripts/simulate_spheres.py"
 

@@ -117,8 +117,9 @@ def beside_of(
 ) -> Beside:
     """Where the attributes of the clouds at `home` are; each of `carry` is found or refused.
 
-    `rows` are (clouds of the part, its first cloud in the file, clouds of the file); `has_column`: whether the
-    table has a column of a name; `several`: datasets beside with a value a cloud come along, but for `taken`.
+    `rows` are (clouds of the part, its first cloud in the file, clouds of the file); `has_column` tells
+    whether the table has a column of a name; `several`: datasets beside with a value a cloud come along,
+    but for `taken`.
     """
     count, first, total = rows
     where = home if isinstance(file[home], h5py.Group) else parent(home)

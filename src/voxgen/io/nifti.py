@@ -50,5 +50,6 @@ def write_volume(
 
 
 def read_volume(path: Path) -> NDArray[np.float32]:
-    """The voxels (X, Y, Z) of a NIfTI file as float32."""
-    return np.asarray(nib.load(path).dataobj, dtype=np.float32)
+    """The voxels (X, Y, Z) of a file that `write_volume` wrote, as float32."""
+    image = nib.Nifti1Image.from_bytes(igzip.decompress(path.read_bytes()))
+    return np.asarray(image.dataobj, dtype=np.float32)
