@@ -47,7 +47,15 @@ def project(folder: Path, files: int, clouds: int) -> None:
 
 def run(folder: Path) -> float:
     """Seconds of one run."""
-    command = [sys.executable, "-m", "snakemake", *TARGET, "--configfile", "config/smoke.yaml", "overlay.yaml"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        *TARGET,
+        "--configfile",
+        "config/smoke.yaml",
+        "overlay.yaml",
+    ]
     started = time.perf_counter()
     subprocess.run(
         command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True
@@ -60,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--clouds", type=int, default=1000)
-    parser.add_argument("--folder", type=Path, help="kept, and used again if it is there; else a temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="kept, and used again if it is there; else a temporary one"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.folder or Path(temporary)

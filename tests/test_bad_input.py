@@ -1,6 +1,7 @@
 """Bad input stops the real workflow before any training, with one clear message."""
 
 import h5py
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -86,6 +87,67 @@ def test_shape_that_the_factors_do_not_divide(project):
 def test_number_that_yaml_reads_as_text(project):
     assert_refused(
         project, {"diffusion": {"training": {"learning_rate": "1e-4"}}}, "learning_rate", "write 1.0e-4"
+    )
+
+
+def test_too_few_points(project):
+    write(project.folder / "few.h5", clouds(points=9))
+    assert_refused(project, of_file("few.h5"), "cells-000000", "9 points, expected at least 16")
+
+
+def test_the_wrong_kind_of_dataset(project):
+    with h5py.File(project.folder / "text.h5", "w") as file:
+        file["point_clouds"] = [b"not", b"numbers"]
+    assert_refused(project, of_file("text.h5"), "text.h5", "point_clouds", "data.key")
+
+
+def test_two_datasets_that_could_be_the_clouds(project):
+    with h5py.File(project.folder / "two.h5", "w") as file:
+        file["points"], file["coordinates"] = clouds(), clouds()
+    assert_refused(project, of_file("two.h5", key=None), "points", "coordinates", "data.key")
+
+
+def test_a_compression_filter_that_is_not_installed(project):
+    properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    properties.set_chunk((1, 4, 3))
+    properties.set_filter(32015, h5py.h5z.FLAG_OPTIONAL)
+    with h5py.File(project.folder / "zstd.h5", "w") as file:
+        space = h5py.h5s.create_simple((1, 4, 3))
+        low = h5py.h5d.create(file.id, b"point_clouds", h5py.h5t.NATIVE_DOUBLE, space, properties)
+        h5py.Dataset(low).id.write_direct_chunk((0, 0, 0), bytes(96))
+    assert_refused(project, of_file("zstd.h5"), "zstd.h5", "Zstandard", "pip install hdf5plugin")
+
+
+def test_two_clouds_of_one_name(project):
+    scan = nib.Nifti1Image(np.random.default_rng(0).random((8, 8, 8), dtype=np.float32), np.eye(4))
+    for name in ("b-c", "c"):
+        nib.save(scan, project.folder / f"{name}.nii.gz")
+    files = {"a": "b-c.nii.gz", "a-b": "c.nii.gz"}
+    overlay = {"data": {"source": "nifti", "files": files}}
+    assert_refused(project, overlay, "id a-b-c is there twice", "data.files")
+
+
+@pytest.mark.parametrize(
+    ("shape", "affine", "message"),
+    [
+        ((8, 8, 8, 3), np.eye(4), "data.scans.channel"),
+        ((8, 8, 8), np.diag([1.0, 1.0, 0.0, 1.0]), "affine"),
+    ],
+)
+def test_scans_of_four_dimensions_or_without_a_place(project, shape, affine, message):
+    scan = nib.Nifti1Image(np.random.default_rng(0).random(shape, dtype=np.float32), None)
+    scan.header.set_sform(affine, code="scanner")
+    nib.save(scan, project.folder / "bad.nii.gz")
+    overlay = {"data": {"source": "nifti", "files": {"cells": "bad.nii.gz"}}}
+    assert_refused(project, overlay, "1 of 1 cannot be used", "bad.nii.gz", message)
+
+
+def test_more_bad_clouds_than_may_be_dropped(project):
+    points = clouds(20)
+    points[[3, 7], 0] = np.nan
+    write(project.folder / "many.h5", points)
+    assert_refused(
+        project, of_file("many.h5", on_bad_cloud="skip"), "10.0% is more than data.max_dropped (5.0%)"
     )
 
 

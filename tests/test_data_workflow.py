@@ -54,6 +54,24 @@ def test_a_pattern_stands_for_its_files(tmp_path):
     assert project.stale(*COLLECTED, overlay=overlay)["voxelize"] == 2
 
 
+def test_tiles_of_a_table_become_volumes_on_one_grid(tmp_path):
+    project = Project(tmp_path)
+    points = np.random.default_rng(0).uniform(0, 4000, (3000, 3))
+    lines = [",".join(map(repr, map(float, point))) for point in points]
+    (project.folder / "field.csv").write_text("\n".join(['"x [nm]","y [nm]","z [nm]"', *lines]))
+    data = {
+        "source": "csv",
+        "files": {"field": "field.csv"},
+        "tile": [1000.0, 1000.0],
+        "grid": {"bounds": [[0.0, 1000.0], [0.0, 1000.0], [0.0, 4000.0]], "method": "density"},
+    }
+    result = project.run(*COLLECTED, overlay={"data": data})
+    assert result.returncode == 0, result.stdout
+    volumes = list((project.folder / "results/voxels/shards").glob("*/*.nii.gz"))
+    assert len(volumes) == 16
+    assert sum(np.asarray(nib.load(path).dataobj).sum() for path in volumes) == 3000
+
+
 def write_scans(folder, n=12):
     folder.mkdir()
     rng = np.random.default_rng(0)

@@ -67,8 +67,8 @@ def test_another_evaluation_setting_scores_again(finished):
 def test_a_changed_formula_makes_what_reaches_it_stale(copy):
     voxels = copy.folder / "src" / "voxgen" / "voxels.py"
     source = voxels.read_text()
-    assert "return 0.5" in source
-    voxels.write_text(source.replace("return 0.5", "return 0.25"))
+    assert "else 0.5" in source
+    voxels.write_text(source.replace("else 0.5", "else 0.25"))
     assert set(copy.stale()) == DATA | FIRST_STAGE | SECOND_STAGE | SCORES | FIGURES
 
 
@@ -118,7 +118,7 @@ def test_after_a_training_that_failed_the_same_command_goes_on(copy):
 
 def test_accepting_a_change_runs_nothing(copy):
     voxels = copy.folder / "src" / "voxgen" / "voxels.py"
-    voxels.write_text(voxels.read_text().replace("return 0.5", "return 0.25"))
+    voxels.write_text(voxels.read_text().replace("else 0.5", "else 0.25"))
     model = copy.folder / "results" / "autoencoder" / "model.safetensors"
     before = model.read_bytes()
     assert copy.run("--cores", "1", "--touch").returncode == 0
