@@ -178,6 +178,7 @@ def test_records_a_cloud(tmp_path: Path) -> None:
 def test_groups_without_the_dataset_are_told_of_and_bad_ones_refused(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     content = {"a/points": np.zeros((0,)), "b/points": np.zeros((4, 3)), "c/other": np.zeros(1)}
     path = write(tmp_path / "a.h5", content)
     for settings in ({"key": "points"}, {}):
@@ -194,6 +195,7 @@ def test_groups_without_the_dataset_are_told_of_and_bad_ones_refused(
 def test_groups_without_axes_and_empty_members_of_any_width(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     content = {f"fr_{i}/{axis}": np.zeros(3) for i in range(2) for axis in "xyz"} | {"fr_2/none": [0]}
     assert len(read(write(tmp_path / "a.h5", content))[0]) == 2
     assert "1 of 3 groups hold no dataset x, y" in caplog.text

@@ -197,6 +197,7 @@ def test_bad_columns_are_refused(tmp_path: Path) -> None:
 
 
 def test_points_without_a_value_belong_to_no_cloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     points = RNG.random((5, 3))
     path = write(tmp_path / "a.h5", {"points": points, "which": [2.0, np.nan, 1.0, 2.0, np.nan]})
     found, _ = read(path, group_by="which")

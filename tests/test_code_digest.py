@@ -84,7 +84,11 @@ def test_comments_docstrings_and_layout_do_not_count(package: Path) -> None:
 
 def test_a_docstring_may_go_or_come(package: Path) -> None:
     before = digests()
-    replace(package / "voxels.py", '        """Whether voxels hold counts of points, not the values of scans."""\n', "")
+    replace(
+        package / "voxels.py",
+        '        """Whether voxels hold counts of points, not the values of scans."""\n',
+        "",
+    )
     replace(
         package / "voxels.py",
         "def _triple(values: Any) -> Triple:\n",

@@ -277,7 +277,7 @@ def test_groups_share_a_split_and_strata_are_spread(tmp_path: Path) -> None:
     assigned = [row["split"] for row in read_table(tmp_path / "split.csv")]
     assert [assigned[::2].count(name) for name in SPLITS] == [6, 3, 3]
     with pytest.raises(
-        InputError, match=r"data\.split\.group: a-000000 has no 'ward'; its file gives: kind, patient"
+        InputError, match=r"data\.split\.group: a-000000 has no 'ward'; known of it: file, kind, patient"
     ):
         split(tmp_path, [index], splitting(group="ward"))
 

@@ -97,6 +97,20 @@ def test_scans_run_to_the_report(tmp_path):
     assert not project.stale(overlay=overlay)
 
 
+def test_scans_of_one_patient_share_a_split(tmp_path):
+    project = Project(tmp_path)
+    write_scans(project.folder / "scans")
+    lines = [f"scans/scan{i:02d}.nii.gz,patient{i // 2},{'old' if i < 6 else 'young'}" for i in range(12)]
+    (project.folder / "scans.csv").write_text("\n".join(["path,patient,age", *lines]))
+    split = {"train": 0.5, "val": 0.25, "test": 0.25, "group": "patient"}
+    data = {"source": "nifti", "files": {"brains": "scans.csv"}, "label": "age", "split": split}
+    result = project.run(*COLLECTED, overlay={"data": data})
+    assert result.returncode == 0, result.stdout
+    rows = [row.split(",") for row in (project.folder / "results/clouds/split.csv").read_text().split()[1:]]
+    assert [row[1] for row in rows[::2]] == [row[1] for row in rows[1::2]]
+    assert [row[3] for row in rows] == ["old"] * 6 + ["young"] * 6
+
+
 def test_scans_that_cannot_be_used_are_refused_or_left_out(tmp_path):
     project = Project(tmp_path)
     write_scans(project.folder / "scans", n=30)

@@ -80,11 +80,11 @@ def test_the_stage_takes_the_channel_and_keeps_the_label(tmp_path: Path) -> None
     }
     write_json(tmp_path / "grid.json", {**grid, "sigma": 1.0, "placement": "cloud"})
     scans = Scans(spacing=(1.0, 1.0, 1.0), channel="T2w", percentiles=(0.0, 100.0), task=None)
-    settings = SimpleNamespace(source="decathlon", scans=scans)
+    settings = SimpleNamespace(source="decathlon", scans=scans, label=None)
     out = tmp_path / "out"
     contents = [tmp_path / "task/dataset.json"]
     grid = tmp_path / "grid.json"
-    prepare_volumes(contents, "t", grid, 0, 1, out, settings, 0.9, 1, 0)
+    prepare_volumes(contents, None, "t", grid, 0, 1, out, settings, 0.9, 1, 0)
     rows = read_table(out / "manifest.csv")
     assert [row["id"] for row in rows] == ["t-a", "t-b"]
     attributes = [json.loads(row["attributes"]) for row in rows]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from voxgen.errors import InputError
-from voxgen.settings.files import raw_sources, source_files
+from voxgen.settings.files import listed_scans, raw_sources, source_files
 from voxgen.settings.sections import Settings
 
 
@@ -48,6 +48,12 @@ def test_scans_of_a_folder_a_pattern_and_a_list(tmp_path: Path, settings: Settin
         found(settings, "nifti", "in/list.txt")
     with pytest.raises(InputError, match=r"in/notes\.json names no \.nii or \.nii\.gz file"):
         found(settings, "nifti", "in/notes.json")
+    (tmp_path / "in/list.csv").write_text("patient,path\n7,b.nii.gz\n8,a.nii\n")
+    assert found(settings, "nifti", "in/list.csv") == ["in/b.nii.gz", "in/a.nii"]
+    assert listed_scans(Path("in/list.csv"))["in/a.nii"] == {"patient": "8"}
+    (tmp_path / "in/list.csv").write_text("patient,file\n7,b.nii.gz\n")
+    with pytest.raises(InputError, match=r"in/list\.csv: columns patient, file, expected one called path"):
+        found(settings, "nifti", "in/list.csv")
     touched(tmp_path, "in/a.nii.gz")
     with pytest.raises(InputError, match=r"in/a\.nii and in/a\.nii\.gz have one name"):
         found(settings, "nifti", "in")

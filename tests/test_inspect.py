@@ -1,4 +1,4 @@
-"""`voxgen inspect`: what it prints of real and made files, and that what it says to paste reads them alike."""
+"""`voxgen inspect`: what it prints of real and made files; what it says to paste reads them alike."""
 
 import json
 from pathlib import Path

@@ -369,9 +369,9 @@ def grid_json(folder: Path, shape: tuple[int, int, int] = (8, 8, 8)) -> Path:
 
 def staged(folder: Path, raw: list[Path], **scans: Any) -> Path:
     chosen = Scans(**{"spacing": MM, "channel": None, "percentiles": (0.0, 99.5), "task": None, **scans})
-    settings = SimpleNamespace(source="nifti", scans=chosen)
+    settings = SimpleNamespace(source="nifti", scans=chosen, label=None)
     out = folder / "out"
-    prepare_volumes(raw, "s", grid_json(folder), 1, 2, out, settings, 0.9, 1, 0)
+    prepare_volumes(raw, None, "s", grid_json(folder), 1, 2, out, settings, 0.9, 1, 0)
     return out
 
 

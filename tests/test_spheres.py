@@ -104,8 +104,8 @@ def test_the_stage_renders_the_table_in_any_chunks(tmp_path: Path) -> None:
         rows = []
         for chunk in range(chunks):
             out = tmp_path / f"{chunk}-of-{chunks}"
-            arguments = (chunk, chunks, out, SimpleNamespace(source="spheres"), 0.9, 1, 7)
-            prepare_volumes([tmp_path / "a.csv"], "s", tmp_path / "grid.json", *arguments)
+            arguments = (chunk, chunks, out, SimpleNamespace(source="spheres", label=None), 0.9, 1, 7)
+            prepare_volumes([tmp_path / "a.csv"], None, "s", tmp_path / "grid.json", *arguments)
             rows += read_table(out / "manifest.csv")
         found[chunks] = rows
     assert found[1] == found[3]

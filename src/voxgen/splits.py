@@ -55,10 +55,7 @@ def split_sizes(
     """
     wanted = [name for name, share in shares.items() if share > 0]
     if n < len(wanted):
-        raise InputError(
-            f"{n} {what}, expected at least one for each of {', '.join(wanted)}; "
-            f"{remedy}, or set a share of data.split to 0"
-        )
+        raise InputError(f"{n} {what}, expected at least one for each of {', '.join(wanted)}; {remedy}")
     quotas = {name: round(n * share, 9) for name, share in shares.items()}
     sizes = {name: int(quota) for name, quota in quotas.items()}
     by_remainder = sorted(wanted, key=lambda name: sizes[name] - quotas[name])

@@ -94,7 +94,7 @@ class Grid:
             x, y, z = (int(n) for n in grid.shape)
             return replace(grid, shape=(x, y, z), origin=_triple(grid.origin), spacing=_triple(grid.spacing))
         except (TypeError, ValueError) as error:
-            raise InputError(f"grid: {content!r} is no grid.json ({error}); run split_clouds again") from None
+            raise InputError(f"grid: {content!r} is no grid.json ({error}); run fix_grid again") from None
 
 
 def fixed_grid(

@@ -11,7 +11,7 @@ from pathlib import Path
 from voxgen.settings.code import code_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
-from voxgen.settings.files import raw_sources, source_files
+from voxgen.settings.files import LISTS, raw_sources, source_files
 
 
 def checked_settings():
@@ -92,6 +92,12 @@ def chunk_input(wildcards):
     if SETTINGS.data.source != "nifti":
         return files
     return files[len(files) * k // len(CHUNKS) : len(files) * (k + 1) // len(CHUNKS)]
+
+
+def listing_input(wildcards):
+    """The list that names the scans, where there is one."""
+    given = SETTINGS.data.files.get(wildcards.f, "")
+    return given if SOURCE == "nifti" and given.endswith(LISTS) else []
 
 
 SETTINGS = checked_settings()

@@ -42,6 +42,7 @@ rule prepare_volumes:
     """Bring one chunk of a raw source's volumes onto the grid."""
     input:
         raw=chunk_input,
+        listing=listing_input,
         grid="results/voxels/shards/grid.json",
     output:
         folder=directory("results/voxels/shards/{f}-{k}"),
@@ -59,6 +60,7 @@ rule prepare_volumes:
             "prepare_volumes",
             "data.source",
             "data.scans",
+            "data.label",
             "data.intensity.quantile",
             "seed",
         ),

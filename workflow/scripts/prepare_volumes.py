@@ -13,6 +13,7 @@ with job(snakemake) as settings:
 
     prepare_volumes(
         raw=[Path(file) for file in snakemake.input.raw],
+        listing=Path(snakemake.input.listing) if snakemake.input.listing else None,
         name=snakemake.wildcards.f,
         grid=Path(snakemake.input.grid),
         chunk=int(snakemake.wildcards.k),

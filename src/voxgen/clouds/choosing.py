@@ -1,7 +1,6 @@
 """Which datasets of an HDF5 file hold the clouds."""
 
 import glob
-import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from voxgen.clouds.names import is_coordinates, listing, nearest
 from voxgen.clouds.units import is_length
 from voxgen.errors import InputError
 from voxgen.settings.data import Reading
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,6 @@ def _tell_of_others(
     without = sum(group not in holders for group in peers)
     if without and (len(holders) > 1 or (reading.key or "").strip("/") != choice.members[0].strip("/")):
         message = f"{without} of {len(peers)} groups hold no dataset {what}: they are not taken as clouds"
-        log.warning("%s: %s", path, message)
         choice.notes.append(message)
 
 

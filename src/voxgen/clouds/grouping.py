@@ -1,6 +1,5 @@
 """How a table is cut: by offsets, counts, the values of a column, tiles, or not at all."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from voxgen.clouds.parts import Attributes, plain
 from voxgen.clouds.tables import Block, Table
 from voxgen.errors import InputError
 from voxgen.settings.data import Reading
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,6 @@ def grouped(
         )
     left = census.rows - int(census.counts.sum())
     if left:
-        log.warning("%s: %d points have no '%s': they belong to no cloud", where, left, name)
         notes.append(f"{left} points have no '{name}' and belong to no cloud")
     order = np.argsort(values, kind="stable")
     values = values[order]
@@ -118,13 +114,12 @@ def _tiled(table: Table, file: Any, where: str, reading: Reading, notes: list[st
     census = take_census(table.blocks(file, [], 0, None), labeller, _is_finite)
     left = census.rows - int(census.counts.sum())
     if left:
-        log.warning("%s: %d points are not finite and lie in no tile", where, left)
+        notes.append(f"{left} points are not finite and lie in no tile")
     full = census.counts >= reading.min_points
     empty, outside = int((~full).sum()), int(census.counts[~full].sum())
     message = (
         f"{empty} tiles with fewer than {reading.min_points} points are background, {outside} points in all"
     )
-    log.info("%s: %s", where, message)
     notes.append(f"{int(full.sum())} tiles are clouds; {message} (data.min_points)")
     if not full.any():
         raise InputError(

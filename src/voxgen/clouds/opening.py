@@ -116,8 +116,12 @@ def open_clouds(paths: Sequence[Path], reading: Reading, carry: Sequence[str] = 
                 "set data.key, or name the file apart in data.files"
             )
         plans.append(plan)
-    for note in plans[0].found.notes:
-        log.info("%s: %s", paths[0], note)
+    told: set[str] = set()
+    for plan in plans:
+        for note in plan.found.notes:
+            if note not in told:
+                log.info("%s: %s", plan.path, note)
+        told |= set(plan.found.notes)
     yield Clouds(plans)
 
 

@@ -40,7 +40,7 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
     if paths[0].is_dir() or paths[0].name.endswith(NIFTI):
         yield from inspect_scans(paths)
         return
-    overrides = {key: yaml.safe_load(value) for key, value in given.items()}
+    overrides = {key: _value(value) for key, value in given.items()}
     source = "h5" if h5py.is_hdf5(paths[0]) or paths[0].suffix.lower() in HDF5 else "csv"
     yield from _contents(paths[0]) if source == "h5" else [str(paths[0])]
     defaults = {"source": source, "unit": "unitless", "min_points": 1}
@@ -60,6 +60,14 @@ def _reading(values: Mapping[str, Any]) -> Reading:
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise InputError(f"{found}; known: {', '.join(Reading.model_fields)}") from None
+
+
+def _value(text: str) -> Any:
+    """A setting as YAML reads it; what YAML cannot read, such as the key */*, is text."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def _unit(stated: str | None) -> str:

@@ -1,5 +1,6 @@
 """`voxgen inspect` on NIfTI files: shapes, spacings, orientations, intensities, and settings to paste."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.settings.files import scan_paths
+from voxgen.settings.files import scan_name, scan_paths
 
 LISTED = 10
 MULTIPLE = 8  # voxels: of the shape to paste, so that networks can halve it
@@ -46,7 +47,7 @@ def inspect_scans(paths: Sequence[Path]) -> Iterator[str]:
     shape = np.ceil(extents.max(axis=0) / spacing / MULTIPLE) * MULTIPLE
     given = {
         "source": "nifti",
-        "files": {"scans": str(paths[0])},
+        "files": {re.sub(r"[^A-Za-z0-9_.-]", "_", scan_name(path)): str(path) for path in paths},
         "scans": {"spacing": [round(float(edge), 4) for edge in spacing]}
         | ({"channel": 0} if any(len(image.shape) > 3 for image in images.values()) else {}),
         "grid": {"shape": shape.astype(int).tolist()},

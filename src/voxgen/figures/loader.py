@@ -16,10 +16,9 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     speeds, waits = figure.subplots(1, 2)
     for cache, colour in (("empty", ORANGE), ("full", BLUE)):
         chosen = [row for row in rows if row["cache"] == cache]
-        readers = [str(row["readers"]) for row in chosen]
         look: dict[str, Any] = {"color": colour, "marker": "o", "ms": 4, "label": f"{cache} cache"}
-        speeds.plot(readers, [row["volumes_per_s"] for row in chosen], **look)
-        waits.plot(readers, [100 * row["waiting_share"] for row in chosen], **look)
+        speeds.plot([row["volumes_per_s"] for row in chosen], **look)
+        waits.plot([100 * row["waiting_share"] for row in chosen], **look)
     speeds.set_yscale("log")
     speeds.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     speeds.yaxis.set_major_formatter("{x:g}")
@@ -30,6 +29,7 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     waits.set_ylabel("waiting for data [% of a step]")
     for axes, title in ((speeds, "Reading alone"), (waits, "Training the autoencoder")):
         axes.set_title(title, loc="left", fontsize=10)
+        axes.set_xticks(range(len(chosen)), [str(row["readers"]) for row in chosen])
         axes.set_xlabel("readers (0: the thread that trains)")
         tidy(axes)
     save(path, figure)

@@ -85,7 +85,7 @@ class Split(Section):
     val: Share = Field(description="share that watches the training")
     test: Share = Field(description="share that only the evaluation sees")
     group: str | None = Field(
-        description="label, attribute or column whose equal values share a split (patients, fields of view)"
+        description="label, attribute, column or file whose equal values share a split (patients, say)"
     )
     stratify: str | None = Field(
         description="label, attribute or column whose values are spread evenly over the splits"
@@ -133,7 +133,9 @@ class GridSettings(Section):
 class IntensitySettings(Section):
     """The law that takes counts to the network's range, and back."""
 
-    law: Literal["linear", "log1p"] = Field(description="counts, or log(1 + counts), then divided")
+    law: Literal["linear", "log1p"] = Field(
+        description="counts, or log(1 + counts), then divided; volumes that are no counts keep their values"
+    )
     quantile: Annotated[float, Field(gt=0, le=1)] = Field(
         description="quantile of a train volume's foreground voxels that maps to 1 (median over volumes)"
     )
@@ -187,8 +189,8 @@ class DataSettings(Reading):
     """Where the clouds come from and how they become volumes."""
 
     files: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")], str] = Field(
-        description="name: path or pattern (raw/*.h5) of files; for nifti also a folder or a .txt list, for "
-        "decathlon the folder with dataset.json; the name marks everything made from it"
+        description="name: path or pattern (raw/*.h5) of files; for nifti also a folder or a list (.txt, "
+        ".csv), for decathlon the folder with dataset.json; the name marks everything made from it"
     )
     label: str | None = Field(
         description="dataset, attribute or column with one label a cloud, kept in the index"

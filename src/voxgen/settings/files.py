@@ -1,6 +1,6 @@
 """The raw sources: their names, and the files behind each."""
 
-from collections.abc import Iterator
+import csv
 from glob import glob, has_magic
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from voxgen.errors import InputError
 from voxgen.settings.data import DataSettings
 
 NIFTI = (".nii", ".nii.gz")
+LISTS = (".txt", ".csv")
 CONTENTS = "dataset.json"  # of a decathlon task
 
 
@@ -27,7 +28,8 @@ def raw_sources(data: DataSettings, results: Path) -> dict[str, str]:
 def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     """The files of one raw source in a fixed order; for a decathlon task its table of contents.
 
-    `given` is a path or pattern; for NIfTI also a folder, or a .txt list with one path a line.
+    `given` is a path or pattern; for NIfTI also a folder, or a list: .txt with a path a line, or .csv with a
+    column `path`.
 
     Raises:
         InputError: there is no such file, or two scans have one name.
@@ -52,12 +54,14 @@ def _matching(given: str, key: str) -> list[str]:
 
 
 def scan_paths(given: str, key: str) -> list[str]:
-    """The NIfTI files of a path, pattern, folder or .txt list, without hidden ones; see `source_files`."""
+    """The NIfTI files of a path, pattern, folder or list, without hidden ones; see `source_files`."""
     path = Path(given)
     if path.is_dir():
         found = sorted(str(file) for file in path.iterdir() if not file.name.startswith("."))
-    elif path.suffix == ".txt":
-        found = [_existing(line, f"{key}, list {given}") for line in _lines(Path(_existing(given, key)))]
+    elif path.suffix in LISTS:
+        found = [
+            _existing(file, f"{key}, list {given}") for file in listed_scans(Path(_existing(given, key)))
+        ]
     else:
         found = _matching(given, key)
     scans = [file for file in found if file.endswith(NIFTI)]
@@ -67,12 +71,21 @@ def scan_paths(given: str, key: str) -> list[str]:
     return scans
 
 
-def _lines(listing: Path) -> Iterator[str]:
-    """Paths of a list, which start at its folder; empty lines and # comments are skipped."""
-    for line in listing.read_text().splitlines():
-        path = line.partition("#")[0].strip()
-        if path:
-            yield str(listing.parent / path)
+def listed_scans(listing: Path) -> dict[str, dict[str, str]]:
+    """Paths of a list, which start at its folder, with what the other columns of a .csv say of each.
+
+    Raises:
+        InputError: a .csv has no column `path`.
+    """
+    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    if listing.suffix == ".txt":
+        paths = (line.partition("#")[0].strip() for line in lines)
+        return {str(listing.parent / path): {} for path in paths if path}
+    table = csv.DictReader(lines)
+    if "path" not in (table.fieldnames or ()):
+        found = ", ".join(table.fieldnames or ()) or "none"
+        raise InputError(f"{listing}: columns {found}, expected one called path; name the scans' files in it")
+    return {str(listing.parent / row.pop("path")): row for row in table}
 
 
 def _existing(path: str, key: str) -> str:

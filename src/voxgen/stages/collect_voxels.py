@@ -43,8 +43,8 @@ def collect_voxels(
     `on_bad_cloud` and `max_dropped`.
 
     Raises:
-        InputError: volumes and split disagree, the train split has no foreground, or clouds lie outside the
-            grid and may not be dropped.
+        InputError: volumes and split disagree, a split is left empty, the train split has no foreground, or
+            clouds lie outside the grid and may not be dropped.
     """
     rows, places = _volumes(shards)
     assigned = {entry["id"]: entry for entry in read_table(split)}
@@ -63,6 +63,8 @@ def collect_voxels(
             for one, entry in sorted(assigned.items())
             if entry["split"] == name
         ]
+        if not chosen:
+            raise InputError(f"the {name} split has no volume left, see {dropped}; give more clouds")
         if settings.train_shape is None:
             _link(folders[name], {row["file"]: places[row["id"]] / row["file"] for row in chosen})
         else:
@@ -70,7 +72,7 @@ def collect_voxels(
                 source = places[row["id"]] / row["file"]
                 row |= _write_resized(row, source, folders[name], whole, seen.shape, settings, compression)
         write_table(manifest, chosen, columns)
-        _report(name, chosen)
+        _report(name, chosen, seen.holds_counts)
         if name == "train":
             levels = [float(row["level"]) for row in chosen]
     write_json(grid, seen.to_json())
@@ -121,7 +123,10 @@ def _link(folder: Path, targets: Mapping[str, Path]) -> None:
         (folder / name).symlink_to(os.path.relpath(target, folder))
 
 
-def _report(name: str, rows: Sequence[Row]) -> None:
+def _report(name: str, rows: Sequence[Row], counts: bool) -> None:
+    if not counts:
+        log.info("%s: %d volumes", name, len(rows))
+        return
     points = sum(int(row["points"]) for row in rows)
     outside = sum(int(row["outside"]) for row in rows)
     level = logging.WARNING if outside > 0.01 * points else logging.INFO

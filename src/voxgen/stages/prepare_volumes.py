@@ -18,7 +18,7 @@ from voxgen.io.files import read_json, write_table
 from voxgen.io.nifti import write_volume
 from voxgen.scans import prepare
 from voxgen.settings.data import DataSettings
-from voxgen.settings.files import scan_name
+from voxgen.settings.files import listed_scans, scan_name
 from voxgen.spheres import Sphere, read_spheres, render
 from voxgen.voxels import Grid
 
@@ -51,6 +51,7 @@ class Item:
 
 def prepare_volumes(
     raw: Sequence[Path],
+    listing: Path | None,
     name: str,
     grid: Path,
     chunk: int,
@@ -65,15 +66,15 @@ def prepare_volumes(
 
     `raw` are the chunk's scans themselves (source nifti), or one table of contents: dataset.json of a
     decathlon task, or a table of spheres, of which contiguous rows are taken. Of `settings` it reads
-    `source` and `scans`. Ids are `{name}-{name of the scan}`, for spheres `{name}-{row:06d}`. index.csv
-    lists all volumes, the bad ones with a reason; manifest.csv the good ones, with `low` and `high`, the
-    intensities that became 0 and 1, and `attributes`, JSON of what the original was. `digest` is that of
-    the original.
+    `source`, `scans` and `label`. What a `listing` of scans says of them becomes attributes. Ids are
+    `{name}-{name of the scan}`, for spheres `{name}-{row:06d}`. index.csv lists all volumes, the bad ones
+    with a reason; manifest.csv the good ones, with `low` and `high`, the intensities that became 0 and 1,
+    and `attributes`, JSON of what the original was. `digest` is that of the original.
 
     Raises:
         InputError: `raw` is no task or no table of spheres, or the channel is none of it.
     """
-    items = list(enumerate(_items(raw, name, Grid.from_json(read_json(grid)), settings, seed)))
+    items = list(enumerate(_items(raw, listing, name, Grid.from_json(read_json(grid)), settings, seed)))
     if settings.source != "nifti":
         items = items[len(items) * chunk // chunks : len(items) * (chunk + 1) // chunks]
     rows, index = [], []
@@ -85,8 +86,9 @@ def prepare_volumes(
             reason = str(error).removeprefix(f"{item.file}: ")
             index.append({**known, "attributes": _json(item.attributes), "reason": reason})
             continue
-        known |= {"attributes": _json(item.attributes | made.attributes), "digest": made.digest}
-        index.append(known)
+        attributes = item.attributes | made.attributes
+        known |= {"attributes": _json(attributes), "digest": made.digest}
+        index.append({**known, "label": _label(item, attributes, settings.label)})
         rows.append({**known, **_written(made, out, f"{item.id}.nii.gz", quantile, compression)})
     write_table(out / "manifest.csv", rows, COLUMNS)
     write_table(out / "index.csv", index, INDEX)
@@ -99,7 +101,9 @@ def _written(made: Made, out: Path, file: str, quantile: float, compression: int
     return {"file": file, "outside": 0, **statistics, "low": made.low, "high": made.high}
 
 
-def _items(raw: Sequence[Path], name: str, grid: Grid, settings: DataSettings, seed: int) -> Iterator[Item]:
+def _items(
+    raw: Sequence[Path], listing: Path | None, name: str, grid: Grid, settings: DataSettings, seed: int
+) -> Iterator[Item]:
     if settings.source == "spheres":
         return _spheres(raw[0], name, replace(grid, placement="fixed"), seed)
     channel, percentiles = settings.scans.channel, settings.scans.percentiles
@@ -113,7 +117,8 @@ def _items(raw: Sequence[Path], name: str, grid: Grid, settings: DataSettings, s
             f"data.scans.channel: {channel} is a name, expected a number for source nifti, whose files name "
             "no channels; count from 0"
         )
-    return _scans(raw, [{}] * len(raw), name, grid, percentiles, channel)
+    said = {} if listing is None else listed_scans(listing)
+    return _scans(raw, [said.get(str(scan), {}) for scan in raw], name, grid, percentiles, channel)
 
 
 def _scans(
@@ -144,6 +149,15 @@ def _spheres(table: Path, name: str, grid: Grid, seed: int) -> Iterator[Item]:
 def _sphere(sphere: Sphere, grid: Grid, seed: int) -> Made:
     volume = render(sphere, grid.shape, seed)
     return Made(volume, grid, 0.0, 1.0, blake2b(volume.tobytes(), digest_size=16).hexdigest(), {})
+
+
+def _label(item: Item, attributes: dict[str, Any], name: str | None) -> str:
+    if name is not None and name not in attributes:
+        raise InputError(
+            f"{item.file}: data.label is {name}, but of it is known only: {', '.join(attributes)}; "
+            "correct data.label, or name the scans in a .csv list with a column of that name"
+        )
+    return "" if name is None else str(attributes[name])
 
 
 def _json(attributes: dict[str, Any]) -> str:

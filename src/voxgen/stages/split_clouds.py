@@ -74,11 +74,13 @@ def _outside(entry: Entry, settings: DataSettings) -> str:
 
 
 def _value(entry: Entry, name: str | None, key: str) -> str | None:
-    """What the index says of an entry under `name`."""
+    """What the index says of an entry under `name`: its file, its label, or one of its attributes."""
     if name is None:
         return None
-    known = json.loads(entry["attributes"]) | ({"label": entry["label"]} if entry["label"] else {})
+    known = {"file": entry["file"], **json.loads(entry["attributes"])}
+    known |= {"label": entry["label"]} if entry["label"] else {}
     if name not in known:
-        given = ", ".join(sorted(known)) or "nothing"
-        raise InputError(f"data.split.{key}: {entry['id']} has no {name!r}; its file gives: {given}")
+        raise InputError(
+            f"data.split.{key}: {entry['id']} has no {name!r}; known of it: {', '.join(sorted(known))}"
+        )
     return str(known[name])
