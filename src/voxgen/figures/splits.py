@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from voxgen.figures.sheet import (
     GREY,
@@ -102,6 +103,7 @@ def save_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
         _histogram(panels[1], points, statistics["points_edges"], "clouds [%]")
         panels[1].set_xlabel("points in a cloud")
         panels[1].set_ylim(bottom=0)
+        panels[1].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         _outside(panels[2], {name: split["outside"] for name, split in splits.items()})
     save(path, figure)
 
