@@ -8,9 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from voxgen.figures import splits
+from voxgen.figures import volumes as side_by_side
 from voxgen.figures.history import save_history
 from voxgen.figures.sheet import (
     SIGNED,
+    Quantity,
+    View,
     central_slice,
     colour_scale,
     in_words,
@@ -34,9 +37,10 @@ def shown(n: int, shape: Shape, spacing: tuple[float, ...] = (1, 1, 1)) -> list[
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures of splits, kept in place of being written."""
+    """The figures, kept in place of being written."""
     figures: list[Figure] = []
-    monkeypatch.setattr(splits, "save", lambda _, figure: figures.append(figure))
+    for module in (splits, side_by_side):
+        monkeypatch.setattr(module, "save", lambda _, figure: figures.append(figure))
     return figures
 
 
@@ -112,7 +116,18 @@ def test_previews_of_empty_and_of_signed_volumes(tmp_path: Path) -> None:
     assert (tmp_path / "empty.png").exists()
     assert (tmp_path / "empty2.png").exists()
     blue = imread(tmp_path / "signed.png")[..., 2] - imread(tmp_path / "signed.png")[..., 0]
-    assert (blue > 0.3).mean() > 0.1
+    assert (blue > 0.3).mean() > 0.05
+
+
+@pytest.mark.parametrize(
+    ("quantity", "view"), [("counts in a voxel", projection), ("intensity", central_slice)]
+)
+def test_counts_are_seen_through_and_intensities_cut(
+    quantity: Quantity, view: View, drawn: list[Figure]
+) -> None:
+    volume = volumes(1, (8, 8, 8))[0]
+    save_preview(Path("unused"), [volume], [volume], (1, 1, 1), "mm", quantity=quantity)
+    np.testing.assert_array_equal(drawn[0].axes[0].images[0].get_array(), view(volume, "z"))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +170,7 @@ def test_data_preview_is_repeatable_and_keeps_the_ends_of_long_ids(tmp_path: Pat
     for name in ("a.png", "b.png"):
         save_data_preview(tmp_path / name, {"train": long}, "um", "intensity")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert splits._short(long[0].id) == "a" * 12 + "…" + "a" * 11 + "17"
+    assert splits._short(long[0].id, 26) == "a" * 12 + "…" + "a" * 11 + "17"
 
 
 @pytest.mark.parametrize("clouds", [True, False])

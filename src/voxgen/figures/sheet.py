@@ -4,7 +4,7 @@ Figures are drawn off screen. Colour maps are safe for colour-blind readers, and
 are far from zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from voxgen.io.files import replacing
 Image = NDArray[np.floating]
 Volume = NDArray[np.floating]
 Axis = Literal["x", "y", "z"]
+View = Callable[[Volume, Axis], Image]
 Quantity = Literal["counts in a voxel", "intensity"]
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#666666"  # Okabe and Ito's, but the grey
@@ -66,11 +67,16 @@ def central_slice(volume_XYZ: Volume, axis: Axis) -> Image:
     return np.asarray(volume_XYZ.take(volume_XYZ.shape[along] // 2, along).T)
 
 
+def telling(quantity: Quantity) -> View:
+    """The view that tells most: counts are sparse and seen through, intensities fill the volume."""
+    return central_slice if quantity == "intensity" else projection
+
+
 def colour_scale(images: Sequence[Image], quantity: Quantity) -> Scale:
     """One scale for all images, up to the 99.8 % quantile of their values.
 
-    Counts get a square root from 0, so that weak structure stays visible. Intensities are linear, and
-    around a dark 0 where they are signed.
+    Counts get a square root from 0, so that weak structure stays visible. Intensities are linear and
+    grey, as scans are read, or around a dark 0 where they are signed.
     """
     values = np.concatenate([image.ravel() for image in images])
     low, high = (float(value) for value in np.quantile(values, (0.002, 0.998)))
@@ -78,8 +84,9 @@ def colour_scale(images: Sequence[Image], quantity: Quantity) -> Scale:
         most = max(-low, high)
         return Scale(Normalize(-most, most, clip=True), SIGNED)
     top = high if high > 0 else 1.0
-    norm = PowerNorm(0.5, 0, top, clip=True) if quantity != "intensity" else Normalize(0, top, clip=True)
-    return Scale(norm, colormaps["inferno"])
+    if quantity == "intensity":
+        return Scale(Normalize(0, top, clip=True), colormaps["gray"])
+    return Scale(PowerNorm(0.5, 0, top, clip=True), colormaps["inferno"])
 
 
 class Sheet:

@@ -1,6 +1,6 @@
 """Figures of the splits: what their volumes look like, and their statistics."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from voxgen.figures.sheet import (
     GREY,
     SPLIT_COLOURS,
     Axis,
-    Image,
     Quantity,
     Scale,
     Sheet,
+    View,
     Volume,
     central_slice,
     colour_scale,
@@ -26,6 +26,7 @@ from voxgen.figures.sheet import (
     save,
     scale_bar,
     show,
+    telling,
     tidy,
 )
 
@@ -33,8 +34,7 @@ BLOCK = 1.7  # inches: the longest edge of the views of a volume
 GAP, APART = 0.04, 0.14  # inches: between the views of a volume, between volumes
 LEFT, RIGHT, TOP, HEAD, BOTTOM = 0.75, 0.85, 0.45, 0.2, 0.05  # inches
 THINNEST_SIDE_VIEW = 0.06  # inches
-LONGEST_ID = 26  # characters
-View = Callable[[Volume, Axis], Image]
+LETTER = 0.068  # inches: the mean width of a letter of an id
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def save_data_preview(
     splits = {name: volumes for name, volumes in splits.items() if volumes}
     volumes = [shown for group in splits.values() for shown in group]
     views = _Views(volumes[0])
-    scale = colour_scale([projection(one.volume, axis) for one in volumes for axis in views.axes], quantity)
+    seen = telling(quantity)
+    scale = colour_scale([seen(one.volume, axis) for one in volumes for axis in views.axes], quantity)
     one_bar = len({tuple(shown.spacing) for shown in volumes}) == 1
     row = HEAD + 2 * (views.height + APART)
     columns = max(map(len, splits.values()))
@@ -66,7 +67,7 @@ def save_data_preview(
         tops = [TOP + number * row + HEAD + line * (views.height + APART) for line in range(2)]
         for column, shown in enumerate(group):
             left = LEFT + column * (views.width + APART)
-            sheet.text(left, tops[0] - 0.05, _short(shown.id), fontsize=7)
+            sheet.text(left, tops[0] - 0.05, _short(shown.id, int(views.width / LETTER)), fontsize=7)
             slices = views.draw(sheet, left, tops[0], shown.volume, central_slice, scale)
             views.draw(sheet, left, tops[1], shown.volume, projection, scale)
             if shown is volumes[0] or not one_bar:
@@ -143,9 +144,9 @@ def _label(sheet: Sheet, split: str, middles: Sequence[float]) -> None:
         sheet.text(0.55, middle, words, fontsize=8, color=GREY, **style)
 
 
-def _short(name: str) -> str:
-    """The beginning and the end of a long id."""
-    return name if len(name) <= LONGEST_ID else f"{name[: LONGEST_ID // 2 - 1]}…{name[-LONGEST_ID // 2 :]}"
+def _short(name: str, most: int) -> str:
+    """A name of at most `most` letters: the beginning and the end of a long one."""
+    return name if len(name) <= most else f"{name[: (most - 1) // 2]}…{name[-(most // 2) :]}"
 
 
 def _histogram(axes: Axes, counts: Mapping[str, Sequence[int]], edges: Sequence[float], words: str) -> None:

@@ -16,11 +16,12 @@ from voxgen.figures.sheet import (
     Scale,
     Sheet,
     Volume,
+    central_slice,
     colour_scale,
-    projection,
     save,
     scale_bar,
     show,
+    telling,
 )
 
 WIDTH, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.75, 0.06, 0.35, 0.85, 0.45, 0.12  # inches
@@ -59,18 +60,18 @@ def save_preview(
     rows = [(name, group, axis, height) for name, group in groups for axis, height in views]
     gaps = [0.0] + [GAP if above[0] == below[0] else 4 * GAP for above, below in pairwise(rows)]
     sheet = _Rows(max(len(real), len(generated)), [row[3] for row in rows], gaps)
-    scale = colour_scale([projection(v, "z") for v in (real or generated)], quantity)
+    view = telling(quantity)
+    scale = colour_scale([view(v, "z") for v in (real or generated)], quantity)
     for row, (name, group, axis, _) in enumerate(rows):
         for column, volume in enumerate(group):
             axes = sheet.panel(row, column)
-            show(axes, projection(volume, axis), scale)
+            show(axes, view(volume, axis), scale)
             if row == column == 0:
                 scale_bar(axes, size[0], unit)
         sheet.label(row, name if axis == "z" else "side")
     sheet.bar(scale, quantity, 0, len(rows))
-    sheet.text(
-        LEFT, 0.22, f"Real volumes above generated ones, {scale.projections}", va="center", fontsize=10
-    )
+    shown = "central slices" if view is central_slice else scale.projections
+    sheet.text(LEFT, 0.22, f"Real volumes above generated ones, {shown}", va="center", fontsize=10)
     save(path, sheet.figure)
 
 
@@ -84,8 +85,9 @@ def save_reconstructions(
     """Input above reconstruction above their difference, one column a case, seen along z."""
     size = np.asarray(cases[0].original.shape) * np.asarray(spacing, float)
     sheet = _Rows(len(cases), [WIDTH * size[1] / size[0]] * 3, [0.0, GAP, GAP])
-    originals = [projection(case.original, "z") for case in cases]
-    results = [projection(case.reconstruction, "z") for case in cases]
+    view = telling(quantity)
+    originals = [view(case.original, "z") for case in cases]
+    results = [view(case.reconstruction, "z") for case in cases]
     scale = colour_scale(originals, quantity)
     most = max(float(np.abs(r - x).max()) for x, r in zip(originals, results, strict=True)) or 1.0
     differences = Scale(Normalize(-most, most), colormaps["RdBu_r"])
