@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,9 @@ def test_a_group_a_cloud_with_a_dataset_an_axis(tmp_path: Path) -> None:
     with open_clouds([path], reading()) as clouds:
         same(list(clouds.read(0, 3)), points)
         assert (clouds.found.key, clouds.found.columns) == ("fr_*", ("x", "y", "z"))
-        assert clouds.form == Form("groups", "points", "nm", np.dtype(np.float32))
+        assert clouds.form == Form(
+            "groups", "fr_*", "nm", np.dtype(np.float64), kind="axes", axes=("x", "y", "z")
+        )
     same(read(path, key="fr_*")[0], points)
     same(read(path, key="fr_*", columns=("y", "x", "z"))[0], [cloud[:, [1, 0, 2]] for cloud in points])
 
@@ -276,6 +279,39 @@ def test_external_links_in_a_circle_end(tmp_path: Path) -> None:
     same(read(tmp_path / "a.h5")[0], [points])
 
 
+def test_a_dataset_that_groups_share_belongs_to_each(tmp_path: Path) -> None:
+    points, z = RNG.random((2, 4, 2)), RNG.random(4)
+    content = {f"t{i}/{axis}": points[i][:, k] for i in range(2) for k, axis in enumerate("xy")}
+    path = write(tmp_path / "a.h5", content | {"t0/z": z})
+    with h5py.File(path, "a") as file:
+        file["t1/z"] = file["t0/z"]
+    same(read(path)[0], [np.column_stack([cloud, z]) for cloud in points])
+
+
+@pytest.mark.parametrize("key", [None, "cell_*/points"])
+def test_further_groups_are_only_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    opened: list[str] = []
+    original = h5py.Group.__getitem__
+
+    def spied(self: Any, name: Any) -> Any:
+        opened.append(name)
+        return original(self, name)
+
+    paths = [
+        write(tmp_path / f"{n}.h5", {f"cell_{i:03d}/points": np.zeros((2, 3)) for i in range(n)})
+        for n in (2, 50)
+    ]
+    monkeypatch.setattr(h5py.Group, "__getitem__", spied)
+    numbers = []
+    for path in paths:
+        opened.clear()
+        with open_clouds([path], reading(key=key)):
+            numbers.append(len(opened))
+    assert numbers[0] == numbers[1]
+
+
 # Attributes
 
 
@@ -375,9 +411,10 @@ def test_what_is_written_is_read(tmp_path: Path, layout: Any, sizes: tuple[int, 
     with open_clouds([path], reading()) as clouds:
         same(list(clouds.read(0, len(clouds))), points)
         assert clouds.uniform_points() == sizes[0]
-        expected = form if layout == "table" else Form(layout, "points", "nm", np.dtype(np.float64))
-        if (layout, sizes) != ("groups", (5,)):  # a lone group is a lone table
-            assert clouds.form == expected
+        if layout != "groups":
+            assert clouds.form == (form if layout == "table" else replace(form, ids="cloud"))
+        elif len(sizes) > 1:
+            assert clouds.form == replace(form, key="cloud_*/points", ids="cloud")
     with h5py.File(path) as file:
         assert file["truth/width"].attrs["units"] == "nm"
 

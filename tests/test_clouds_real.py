@@ -9,6 +9,7 @@ import pytest
 
 from test_clouds import read, reading
 from voxgen.clouds.opening import open_clouds
+from voxgen.clouds.writing import write_clouds
 from voxgen.errors import InputError
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -88,6 +89,30 @@ def test_real_files(
     for cloud, other in zip(found, again, strict=True):
         np.testing.assert_array_equal(cloud.points, other.points)
         assert cloud.key == other.key
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("smlm_tetrahedra/derived_tetrahedra_train_groups.h5", {"unit": "unitless"}),
+        ("microtubules_asga/derived_microtubules.h5", {}),
+        ("neuron_points/bio_neuron-000.h5", {"unit": "um"}),
+        ("mdtraj_frames/frame0.h5", {}),
+        ("sonata_nodes/l4_nodes.h5", {"unit": "um"}),
+        ("storm_analysis_frames/test_ref.hdf5", {"unit": "um"}),
+        ("picasso_locs/raw_movie_locs_picked.hdf5", {"z": 0.0}),
+        ("picasso_locs/testdata_locs.hdf5", {"z": 0.0}),
+    ],
+)
+def test_real_files_come_back(tmp_path: Path, name: str, settings: dict[str, Any]) -> None:
+    with open_clouds([real(name)], reading(**settings)) as clouds:
+        first = [cloud.points for cloud in clouds.read(0, min(3, len(clouds)))]
+    expected = [*first, first[0]]
+    write_clouds(tmp_path / "b.h5", expected, clouds.form)
+    found, how = read(tmp_path / "b.h5", **settings)
+    assert (how.layout, how.columns) == (clouds.found.layout, clouds.found.columns)
+    for cloud, points in zip(found, expected, strict=True):
+        np.testing.assert_allclose(cloud.points, points, rtol=1e-6)
 
 
 def test_adrenal_carries_label_and_split() -> None:

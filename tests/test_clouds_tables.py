@@ -97,7 +97,7 @@ def test_counts(tmp_path: Path) -> None:
     same(read(path, counts="/g/lengths")[0], points)
     same(read(path, counts="size")[0], [np.concatenate(points), points[1], points[1]])
     with open_clouds([path], reading()) as clouds:
-        assert clouds.form == Form("table", "g/points", "nm", np.dtype(np.float64))
+        assert clouds.form == Form("counts", "g/points", "nm", np.dtype(np.float64), ids="lengths")
 
 
 @pytest.mark.parametrize(
@@ -157,8 +157,7 @@ def test_two_columns_that_tell_clouds_apart_are_refused(tmp_path: Path) -> None:
         InputError, match=r"label and track_id could each tell .* set data\.group_by to one of them"
     ):
         read(path)
-    found, how = read(path, carry=("label",))
-    assert how.group_by == "track_id"
+    found, _ = read(path, group_by="track_id", carry=("label",))
     assert [cloud.attributes for cloud in found] == [{"track_id": 0, "label": 0}, {"track_id": 1, "label": 5}]
 
 
@@ -275,7 +274,12 @@ def test_forms_of_tables(tmp_path: Path) -> None:
     points, ids = RNG.random((4, 3)).astype("f4"), np.array([0, 0, 1, 1])
     for kind, form in {
         "matrix": Form("table", "points", "nm", np.dtype(np.float32), ids="track_id"),
-        "records": Form("table", "points", "nm", np.dtype(np.float32)),
+        "records": Form(
+            *("table", "locs", "nm", np.dtype(np.float64)),
+            ids="track_id",
+            kind="records",
+            axes=("x", "y", "z"),
+        ),
     }.items():
         with open_clouds([write(tmp_path / "a.h5", table(kind, points, ids))], reading()) as clouds:
             assert clouds.form == form

@@ -250,6 +250,26 @@ def test_clouds_of_integer_input_are_floats(results: Path, tmp_path: Path, setti
         assert min(cloud.points.min() for cloud in clouds.read(0, len(clouds))) < 0
 
 
+def test_clouds_of_stacks_of_several_sizes_are_padded(
+    results: Path, tmp_path: Path, settings: Settings
+) -> None:
+    raw = [tmp_path / "raw_40.h5", tmp_path / "raw_30.h5"]
+    form = Form("stacked", "point_clouds", "nm", np.dtype(np.float32))
+    for path, points in zip(raw, (40, 30), strict=True):
+        write_clouds(path, np.ones((4, points, 3)), form)
+    shards = sorted((results / "sample_shards").iterdir())
+    train = (results.parent / "absent.csv", results.parent)
+    write_table(train[0], [], ["id"])
+    as_found = reading(settings.data)
+    sample(shards, raw, results / "grid.json", train, tmp_path / "out", as_found, 0)
+    rows = read_table(tmp_path / "out" / "samples.csv")
+    with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:
+        assert clouds.form.layout == "padded"
+        found = [len(cloud.points) for cloud in clouds.read(0, len(clouds))]
+    assert found == [int(row["points"]) for row in rows if row["points"] != "0"]
+    assert len(set(found)) > 1
+
+
 def test_a_denoiser_of_another_autoencoder_is_refused(
     results: Path, tmp_path: Path, settings: Settings
 ) -> None:

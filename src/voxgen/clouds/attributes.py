@@ -108,22 +108,22 @@ def look_up(file: Any, home: str, name: str) -> Value | None:
 
 def beside_of(
     file: Any,
-    home: str,
+    homes: tuple[str, str],
     rows: tuple[int, int, int],
     carry: Sequence[str],
     has_column: Callable[[str], bool],
     several: bool,
     taken: Iterable[str] = (),
 ) -> Beside:
-    """Where the attributes of the clouds at `home` are; each of `carry` is found or refused.
+    """Where the attributes of clouds are; each of `carry` is found or refused.
 
-    `rows` are (clouds of the part, its first cloud in the file, clouds of the file); `has_column` tells
-    whether the table has a column of a name; `several`: datasets beside with a value a cloud come along,
-    but for `taken`.
+    `homes` are paths of the coordinates and of the group that holds them, or is them; `rows` are (clouds of
+    the part, its first cloud in the file, clouds of the file); `has_column` tells whether the table has a
+    column of a name; `several`: datasets beside with a value a cloud come along, but for `taken`.
     """
     count, first, total = rows
-    where = home if isinstance(file[home], h5py.Group) else parent(home)
-    group = file[where]
+    home, where = homes
+    group = file[where] if several or carry else {}
     datasets: dict[str, tuple[str, int]] = {}
     for name in group if several else ():
         path = f"{where.rstrip('/')}/{name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import h5py
 
-from voxgen.clouds.catalog import Catalog, Item, catalogue, children, expanded, item_at, unit_of
+from voxgen.clouds.catalog import Catalog, Item, catalogue
 from voxgen.clouds.hdf5 import parent, text
 from voxgen.clouds.kinds import FITTING, MOST_COLUMNS, Kind, axes_of, kind_of, refuse
 from voxgen.clouds.names import is_coordinates, listing, nearest
@@ -23,6 +23,7 @@ class Choice:
 
     Attributes:
         key: the path of the single member, or a pattern that finds all of them.
+        catalog: what is known of the file by now.
         said: members as the user reads them in messages.
         rank: what speaks for it: complete axes, a known name, floating point numbers.
     """
@@ -30,6 +31,7 @@ class Choice:
     kind: Kind
     key: str
     members: tuple[str, ...]
+    catalog: Catalog
     said: str = ""
     rank: tuple[bool, bool, bool] = (True, True, True)
     notes: list[str] = field(default_factory=list)
@@ -43,11 +45,11 @@ def choose(path: str, file: Any, reading: Reading) -> Choice:
     """
     key = reading.key
     if key is not None and isinstance(found := file.get(key), h5py.Dataset):
-        item = Item.of("/" + key.strip("/"), found)
+        item = Item("/" + key.strip("/"), tuple(found.shape or ()), found.dtype)
         kind = kind_of(item, reading)
         if kind is None:
             refuse(path, item, reading)
-        return Choice(kind, key.strip("/"), (item.path,))
+        return Choice(kind, key.strip("/"), (item.path,), Catalog(file, {item.path: item}))
     catalog = catalogue(file)
     if key is None:
         choice = _found(path, file, catalog, reading)
@@ -65,27 +67,27 @@ def _named(path: str, file: Any, catalog: Catalog, key: str, reading: Reading) -
     if isinstance(file.get(wanted or "/"), h5py.Group):
         paths = ["/" + wanted]
     elif glob.has_magic(wanted):
-        paths = expanded(file, "/", wanted.split("/"))
+        paths = catalog.expanded("/", wanted.split("/"))
     else:
         ending = "/" + wanted
         paths = [name for name in [*catalog.datasets, *catalog.groups] if name.endswith(ending)]
-    items = {name: catalog.datasets.get(name) or item_at(file, name) for name in paths}
+    items = {name: catalog.dataset(name) for name in paths}
     datasets = [item for item in items.values() if item is not None]
     if datasets:
         filled = (kind_of(item, reading) for item in datasets if 0 not in item.shape)
         kind: Kind = next((found for found in filled if found is not None), "matrix")
-        choice = Choice(kind, wanted, tuple(item.path for item in datasets))
+        choice = Choice(kind, wanted, tuple(item.path for item in datasets), catalog)
         return _whole_class(path, choice, datasets, catalog, reading)
-    groups = [name for name in items if axes_of(by_group.get(name) or children(file, name), reading)]
+    groups = [name for name in items if axes_of(by_group.get(name) or catalog.children(name), reading)]
     if not groups:
         raise InputError(_wrong_key(path, catalog, wanted, reading))
-    choice = Choice("axes", wanted or "/", tuple(groups))
+    choice = Choice("axes", wanted or "/", tuple(groups), catalog)
     _tell_of_others(path, choice, set(groups), "x, y", catalog, reading)
     return choice
 
 
 def _found(path: str, file: Any, catalog: Catalog, reading: Reading) -> Choice:
-    candidates = [*_dataset_classes(file, catalog, reading), *_axes_classes(file, catalog, reading)]
+    candidates = [*_dataset_classes(file, catalog, reading), *_axes_classes(catalog, reading)]
     best = max((candidate.rank for candidate in candidates), default=None)
     likely = [candidate for candidate in candidates if candidate.rank == best]
     if not likely:
@@ -112,24 +114,24 @@ def _dataset_classes(file: Any, catalog: Catalog, reading: Reading) -> list[Choi
         kind = kinds.most_common(1)[0][0]
         first = next(item for item in items if kind_of(item, reading, strict=True) == kind)
         pictured = text(file[first.path].attrs.get("CLASS", "")) == "IMAGE"
-        if pictured or not is_length(unit_of(file, first.path)):
+        if pictured or not is_length(catalog.unit_of(first.path)):
             continue
         axes = axes_of(first.dtype.names, reading) if first.dtype.names else "xyz"
         complete = len(axes) == 3 or reading.z is not None
         floating = first.dtype.kind == "f" or kind in ("records", "ragged")
         rank = (complete, is_coordinates(first.leaf), floating)
         members = tuple(item.path for item in items)
-        found.append(Choice(kind, _pattern(members), members, _said(items), rank))
+        found.append(Choice(kind, _pattern(members), members, catalog, _said(items), rank))
     return found
 
 
-def _axes_classes(file: Any, catalog: Catalog, reading: Reading) -> list[Choice]:
+def _axes_classes(catalog: Catalog, reading: Reading) -> list[Choice]:
     """Groups of one depth that hold a dataset an axis."""
     by_group = catalog.by_group()
     classes: dict[int, list[str]] = {}
     for group in catalog.groups:
         axes = axes_of(by_group.get(group, {}), reading)
-        if axes and all(is_length(unit_of(file, f"{group.rstrip('/')}/{name}")) for name in axes):
+        if axes and all(is_length(catalog.unit_of(f"{group.rstrip('/')}/{name}")) for name in axes):
             classes.setdefault(0 if group == "/" else group.count("/"), []).append(group)
     found = []
     for groups in classes.values():
@@ -138,7 +140,8 @@ def _axes_classes(file: Any, catalog: Catalog, reading: Reading) -> list[Choice]
         size = by_group[groups[0]][axes[0]].shape
         more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
         said = f"{groups[0].lstrip('/')}/{{{','.join(axes)}}} {size}{more}"
-        found.append(Choice("axes", _pattern(tuple(groups)), tuple(groups), said, (complete, True, True)))
+        rank = (complete, True, True)
+        found.append(Choice("axes", _pattern(tuple(groups)), tuple(groups), catalog, said, rank))
     return found
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from voxgen.clouds import tables
 from voxgen.clouds.attributes import SETTINGS, Beside
-from voxgen.clouds.grouping import Columns, column_names, cut
+from voxgen.clouds.grouping import Columns, cut
 from voxgen.clouds.names import listing, matching, named_axes, numbered_axes, split_unit, tells_clouds_apart
 from voxgen.clouds.parts import UNSCALED, Scale, placed
 from voxgen.clouds.plan import Found, Plan
@@ -84,9 +84,7 @@ def plan_csv(path: Path, reading: Reading, carry: Sequence[str]) -> Plan:
     scale = scale_of(units, reading, str(path), notes)
     table = CsvTable(dialect, axes, scale, reading.z)
     likely = [name for name in dialect.names if tells_clouds_apart(split_unit(name)[0])]
-    columns = Columns(
-        column_names(likely, carry), dialect.names, lambda name: table.position(name) is not None
-    )
+    columns = Columns(tuple(likely), dialect.names, lambda name: table.position(name) is not None)
     part, by = cut(table, path, str(path), reading, columns, notes)
     for name in carry:
         if table.position(name) is None:

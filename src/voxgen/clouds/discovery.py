@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
-import numpy as np
 
 from voxgen.clouds.attributes import beside_of
-from voxgen.clouds.catalog import unit_of
 from voxgen.clouds.choosing import Choice, choose
 from voxgen.clouds.cutting import Runs, Scattered, Whole
 from voxgen.clouds.formats import is_picasso, is_storm_analysis, picasso_pixel, storm_pixel
-from voxgen.clouds.grouping import Columns, column_names, cut
+from voxgen.clouds.forms import H5Part, Units, form_of
+from voxgen.clouds.grouping import Columns, cut
 from voxgen.clouds.hdf5 import parent
 from voxgen.clouds.names import named_axes, numbered_axes, split_unit, tells_clouds_apart
 from voxgen.clouds.parts import UNSCALED, Scale
@@ -22,12 +21,8 @@ from voxgen.clouds.runs import find_edges, find_padding
 from voxgen.clouds.stacks import Ragged, Stack
 from voxgen.clouds.tables import H5Table, Table
 from voxgen.clouds.units import joined, scale_of
-from voxgen.clouds.writing import Form
 from voxgen.errors import InputError
 from voxgen.settings.data import Reading
-
-H5Part = Stack | Ragged | Whole | Runs | Scattered
-Layout = Literal["stacked", "groups", "ragged", "table"]
 
 SAID = {"matrix": "dataset", "records": "dataset of records", "axes": "group with x, y, z"}
 
@@ -40,7 +35,7 @@ def plan_hdf5(path: Path, file: Any, reading: Reading, carry: Sequence[str]) -> 
     """
     choice = choose(str(path), file, reading)
     notes = list(choice.notes)
-    planner = _Planner(path, file, reading, carry, choice, notes)
+    planner = _Planner(path, file, reading, choice, notes)
     parts = [planner.part(member) for member in choice.members]
     total = sum(map(len, parts))
     if not total:
@@ -51,7 +46,7 @@ def plan_hdf5(path: Path, file: Any, reading: Reading, carry: Sequence[str]) -> 
         table = None if isinstance(part, Stack | Ragged) else part.table
         part.beside = beside_of(
             file,
-            member,
+            (member, parent(member) if choice.catalog.dataset(member) is not None else member),
             (len(part), first, total),
             carry,
             partial(_has_column, table, file),
@@ -59,7 +54,8 @@ def plan_hdf5(path: Path, file: Any, reading: Reading, carry: Sequence[str]) -> 
             taken=planner.taken,
         )
         first += len(part)
-    return Plan(path, parts, planner.found(parts), planner.form(parts))
+    found = planner.found(parts)
+    return Plan(path, parts, found, form_of(file, choice, parts, found, planner.units, reading))
 
 
 def _has_column(table: Table | None, file: Any, name: str) -> bool:
@@ -69,18 +65,16 @@ def _has_column(table: Table | None, file: Any, name: str) -> bool:
 class _Planner:
     """Makes the parts of one file, and remembers what it decided on the way."""
 
-    def __init__(
-        self, path: Path, file: Any, reading: Reading, carry: Sequence[str], choice: Choice, notes: list[str]
-    ) -> None:
-        self.path, self.file, self.reading, self.carry, self.choice = path, file, reading, carry, choice
+    def __init__(self, path: Path, file: Any, reading: Reading, choice: Choice, notes: list[str]) -> None:
+        self.path, self.file, self.reading, self.choice = path, file, reading, choice
+        self.catalog, self.storm = choice.catalog, is_storm_analysis(file)
         self.notes, self.taken = notes, list[str]()
         self.columns: tuple[int | str, ...] = ()
         self.by: str | None = None
         self.offsets: str | None = None
         self.counts: str | None = None
-        self.unit: str | None = None
+        self.units: Units = ()
         self.scale: Scale = UNSCALED
-        self.reported = False
 
     def part(self, member: str) -> H5Part:
         """The clouds of a dataset, or of a group with a dataset an axis."""
@@ -89,8 +83,8 @@ class _Planner:
         if self.choice.kind == "ragged":
             self._only("columns", "z", "offsets", "counts", "group_by", "tile")
             dataset = self.file[member]
-            self._scaled(member, (unit_of(self.file, member),) * 3)
-            return Ragged(member, dataset.shape, self.scale)
+            scale = self._scaled(member, (self.catalog.unit_of(member),) * 3)
+            return Ragged(member, dataset.shape, scale)
         return self._cut(self._table(member))
 
     def _stack(self, member: str) -> Stack:
@@ -98,49 +92,54 @@ class _Planner:
         clouds, points, width = self.file[member].shape
         axes = numbered_axes(width, self.reading, f"{self.path}: {member}")
         self.columns = axes
-        self._scaled(member, (unit_of(self.file, member),) * len(axes))
-        self.counts = find_padding(self.file, member, (clouds, points), self.reading)
-        self.taken += [self.counts] if self.counts else []
-        return Stack(member, (clouds, points), axes, self.scale, self.reading.z, self.counts)
+        scale = self._scaled(member, (self.catalog.unit_of(member),) * len(axes))
+        counts = find_padding(self.file, member, (clouds, points), self.reading)
+        if counts is not None:
+            self.counts = self.counts or counts
+            self.taken.append(counts)
+        return Stack(member, (clouds, points), axes, scale, self.reading.z, counts)
 
     def _table(self, member: str) -> H5Table:
-        item = self.file[member]
-        if isinstance(item, h5py.Dataset) and 0 in item.shape:  # whatever its width, and if it has one
-            return H5Table(member, 0, ((member, 0),) * 3, self.scale, None)
-        own = unit_of(self.file, member)
+        item = self.catalog.dataset(member)
+        if item is not None and 0 in item.shape:  # whatever its width, and if it has one
+            return H5Table(member, 0, ((member, 0),) * 3, UNSCALED, None)
+        own = self.catalog.unit_of(member)
         where = f"{self.path}: {member}"
         axes: tuple[tuple[str, int | str | None], ...]
-        units: tuple[str | None, ...]
-        if self.choice.kind == "axes":
-            children = [name for name in item if getattr(item.get(name), "ndim", 0) == 1]
-            self.columns = names = named_axes(children, self.reading, where)
+        units: Units
+        if item is None:
+            children = self.catalog.children(member)
+            lists = [name for name, child in children.items() if len(child.shape) == 1]
+            self.columns = names = named_axes(lists, self.reading, where)
             paths = [f"{member.rstrip('/')}/{name}" for name in names]
             axes = tuple((path, None) for path in paths)
-            stated = [unit_of(self.file, path) for path in paths]
+            rows = children[names[0]].shape[0]
+            stated = [self.catalog.unit_of(path) for path in paths]
             units = tuple(split_unit(name)[1] or unit for name, unit in zip(names, stated, strict=True))
-        elif self.choice.kind == "records":
+        elif item.dtype.names is not None:
             self.columns = names = named_axes(item.dtype.names, self.reading, where)
             axes = tuple((member, name) for name in names)
             units = tuple(split_unit(name)[1] or own for name in names)
         else:
             self.columns = numbers = numbered_axes(item.shape[1], self.reading, where)
             axes, units = tuple((member, number) for number in numbers), (own,) * len(numbers)
-        self._scaled(member, units)
-        return H5Table(member, len(self.file[axes[0][0]]), axes, self.scale, self.reading.z)
+        scale = self._scaled(member, units)
+        return H5Table(member, rows if item is None else item.shape[0], axes, scale, self.reading.z)
 
-    def _scaled(self, member: str, units: tuple[str | None, ...]) -> None:
-        """Set unit and scale; those of the first member with points stand in the report."""
-        first, self.reported = not self.reported, True
+    def _scaled(self, member: str, units: Units) -> Scale:
+        """The factors to data.unit; those of the first member with points stand in the report."""
+        first = not self.units
         notes, pixel = self.notes if first else [], None
         if all(unit is None for unit in units) and self.reading.scale is None:
-            if self.choice.kind == "records" and is_picasso(self.file[member]):
+            item = self.catalog.dataset(member)
+            if item is not None and is_picasso(item):
                 units, pixel = ("pixels", "pixels", "nm")[: len(units)], picasso_pixel(self.path, notes)
-            elif self.choice.kind == "axes" and is_storm_analysis(self.file):
+            elif item is None and self.storm:
                 units, pixel = ("pixels", "pixels", "um")[: len(units)], storm_pixel(self.file, notes)
         scale = scale_of(units, self.reading, f"{self.path}: {member}", notes, pixel)
         if first:
-            self.unit = joined(units)
-        self.scale = scale
+            self.units, self.scale = units, scale
+        return scale
 
     def _cut(self, table: H5Table) -> Whole | Runs | Scattered:
         reading, where = self.reading, f"{self.path}: {table.key}"
@@ -153,7 +152,10 @@ class _Planner:
         if asked or (found_out and alone):
             edges, path, by = find_edges(self.file, table.key, table.rows, reading, where, self.notes)
             if edges is not None:
-                self.offsets, self.counts = (path, None) if by == "offsets" else (None, path)
+                if by == "offsets":
+                    self.offsets = self.offsets or path
+                else:
+                    self.counts = self.counts or path
                 self.taken += [path]
                 return Runs(table, edges)
         if not table.rows or (found_out and not alone):
@@ -174,7 +176,7 @@ class _Planner:
         likely = [name for name, dtype in types.items() if dtype.kind in "iuSO" and tells_clouds_apart(name)]
         stated = own.attrs.get("group_by")
         return Columns(
-            column_names(likely, self.carry),
+            tuple(likely),
             tuple(types),
             lambda name: table.locate(self.file, name) is not None,
             stated if isinstance(stated, str) and stated in types else None,
@@ -200,30 +202,10 @@ class _Planner:
             offsets=self.offsets,
             counts=self.counts,
             tile=self.reading.tile,
-            unit_found=self.unit,
+            unit_found=joined(self.units),
             scale=self.scale,
             notes=self.notes,
         )
-
-    def form(self, parts: Sequence[H5Part]) -> Form:
-        """How clouds are written so that the same settings read them, where that can be."""
-        many = len(self.choice.members) > 1
-        first = self.file[self.choice.members[0]]
-        like = self.choice.kind in ("stack", "ragged", "matrix") and self.reading.tile is None
-        if not like or (self.counts and self.choice.kind == "stack"):
-            return Form("groups" if many else "table", "points", self.reading.unit, np.dtype(np.float32))
-        layouts: dict[str, Layout] = {"stack": "stacked", "ragged": "ragged"}
-        layout = layouts.get(self.choice.kind, "groups" if many else "table")
-        member = self.choice.members[0]
-        key = member.strip("/")
-        if many:
-            key = member.rpartition("/")[2] if member.count("/") > 1 else "points"
-        kind = h5py.check_vlen_dtype(first.dtype) or first.dtype
-        dtype = np.dtype(kind) if kind.kind == "f" else np.dtype(np.float32)
-        bare = self.unit is None and self.reading.scale is None
-        unit = self.reading.unit if bare else self.unit or ""
-        ids = self.by if self.by not in (None, "none") and "/" not in str(self.by) else "cloud"
-        return Form(layout, key, unit, dtype, self.scale, str(ids))
 
     def _layout(self, part: H5Part) -> str:
         kind = self.choice.kind

@@ -5,13 +5,14 @@ from typing import Any
 
 import yaml
 
+from voxgen.clouds.catalog import Item
 from voxgen.errors import InputError
 
 
-def is_picasso(dataset: Any) -> bool:
+def is_picasso(item: Item) -> bool:
     """Whether these are records of localisations as Picasso writes them, x and y in camera pixels."""
-    names = set(dataset.dtype.names or ())
-    return dataset.name == "/locs" and {"frame", "x", "y"} <= names and bool(names & {"photons", "lpx"})
+    names = set(item.dtype.names or ())
+    return item.path == "/locs" and {"frame", "x", "y"} <= names and bool(names & {"photons", "lpx"})
 
 
 def is_storm_analysis(file: Any) -> bool:

@@ -1,6 +1,6 @@
 """How a table is cut: by offsets, counts, the values of a column, tiles, or not at all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,9 +166,3 @@ def _values(labels: NDArray[Any]) -> NDArray[Any] | None:
     if whole and (np.abs(numbers) < 2**53).all():
         return numbers.astype(np.int64)
     return None if labels.dtype.kind == "f" or not whole else labels
-
-
-def column_names(likely: Sequence[str], carry: Sequence[str]) -> tuple[str, ...]:
-    """The likely ones; where there are several, without those that are carried as attributes."""
-    rest = tuple(name for name in likely if name not in carry)
-    return rest if len(likely) > 1 and rest else tuple(likely)

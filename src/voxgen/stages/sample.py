@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from voxgen.clouds.names import split_unit
 from voxgen.clouds.opening import open_clouds
+from voxgen.clouds.parts import UNSCALED
 from voxgen.clouds.writing import write_clouds
 from voxgen.figures.volumes import save_preview
 from voxgen.io.files import read_json, read_table, write_table
@@ -33,9 +35,10 @@ def sample(
     """Write the volumes, config.json, samples.csv, preview.png and, of counts, samples.h5 into `out`.
 
     Clouds have the layout, unit and floating type of the files `raw`, and as many points as their clouds
-    do: the same number for each where they have one, else the volume's count. Of clouds that were each scaled
-    to the grid they have the grid's unit. A volume without counts has
-    no cloud; the column `points` of samples.csv says 0 and samples.h5 leaves it out.
+    do: the same number for each where they have one, else the volume's count; stacks of several sizes become
+    a padded one. Of clouds that were each scaled to the grid they have the grid's unit, and names of axes
+    state none. A volume without counts has no cloud; the column `points` of samples.csv says 0 and
+    samples.h5 leaves it out.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for shard in shards for row in read_table(shard / "manifest.csv")]
@@ -67,8 +70,11 @@ def _write_clouds(
     """Write samples.h5, and the number of points of each sample into its row."""
     with open_clouds(raw, reading) as clouds:
         form, uniform = clouds.form, clouds.uniform_points()
+    if form.layout == "stacked" and uniform is None:
+        form = replace(form, layout="padded", ids="n_points")
     if grid.placement == "cloud":
-        form = replace(form, unit=grid.unit, scale=(1.0, 1.0, 1.0))
+        axes = tuple(split_unit(axis)[0] if isinstance(axis, str) else axis for axis in form.axes)
+        form = replace(form, unit=grid.unit, scale=UNSCALED, axes=axes)
     for row in rows:
         total = round(float(row["sum"]))
         row["points"] = str((uniform or total) if total > 0 else 0)
