@@ -167,3 +167,13 @@ def test_a_range_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     blocks = list(CsvTable(sniff(path), (0, 1, 2), (1.0, 1.0, 1.0), None).blocks(path, (), 6, 13))
     assert [(block.first, len(block.points)) for block in blocks] == [(6, 2), (8, 4), (12, 1)]
     assert np.concatenate([block.points[:, 0] for block in blocks]).tolist() == list(range(6, 13))
+
+
+def test_a_row_with_too_many_cells_is_refused_and_a_closing_comma_is_none(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n0,1,2,\n4,5,6,\n")
+    same(read(tmp_path / "a.csv", source="csv")[0], [np.array([[0.0, 1, 2], [4, 5, 6]])])
+    (tmp_path / "a.csv").write_text("x,y,z\n0,1,2\n1,5,2.0,3.0\n4,5,6\n")
+    with pytest.raises(
+        InputError, match=r"a\.csv: cannot be read as CSV .*Expected 3 fields in line 3, saw 4"
+    ):
+        read(tmp_path / "a.csv", source="csv")

@@ -56,20 +56,24 @@ def test_a_pattern_stands_for_its_files(tmp_path):
 
 def test_tiles_of_a_table_become_volumes_on_one_grid(tmp_path):
     project = Project(tmp_path)
-    points = np.random.default_rng(0).uniform(0, 4000, (3000, 3))
-    lines = [",".join(map(repr, map(float, point))) for point in points]
-    (project.folder / "field.csv").write_text("\n".join(['"x [nm]","y [nm]","z [nm]"', *lines]))
+    for seed, name in enumerate("abc"):
+        points = np.random.default_rng(seed).uniform(0, 4000, (3000, 3)).tolist()
+        lines = ['"x [nm]","y [nm]","z [nm]"', *(",".join(map(repr, point)) for point in points)]
+        (project.folder / f"{name}.csv").write_text("\n".join(lines))
     data = {
         "source": "csv",
-        "files": {"field": "field.csv"},
+        "files": {"field": "*.csv"},
         "tile": [1000.0, 1000.0],
+        "split": {"group": "file"},
         "grid": {"bounds": [[0.0, 1000.0], [0.0, 1000.0], [0.0, 4000.0]], "method": "density"},
     }
     result = project.run(*COLLECTED, overlay={"data": data})
     assert result.returncode == 0, result.stdout
     volumes = list((project.folder / "results/voxels/shards").glob("*/*.nii.gz"))
-    assert len(volumes) == 16
-    assert sum(np.asarray(nib.load(path).dataobj).sum() for path in volumes) == 3000
+    assert len(volumes) == 3 * 16
+    assert sum(np.asarray(nib.load(path).dataobj).sum() for path in volumes) == 3 * 3000
+    rows = (project.folder / "results/clouds/split.csv").read_text().splitlines()[1:]
+    assert [len({row.split(",")[1] for row in rows[i : i + 16]}) for i in (0, 16, 32)] == [1, 1, 1]
 
 
 def write_scans(folder, n=12):

@@ -51,6 +51,11 @@ def test_scans_of_a_folder_a_pattern_and_a_list(tmp_path: Path, settings: Settin
     (tmp_path / "in/list.csv").write_text("patient,path\n7,b.nii.gz\n8,a.nii\n")
     assert found(settings, "nifti", "in/list.csv") == ["in/b.nii.gz", "in/a.nii"]
     assert listed_scans(Path("in/list.csv"))["in/a.nii"] == {"patient": "8"}
+    (tmp_path / "in/list.csv").write_bytes("path; Patient\na.nii; Jürgen\n;\n".encode("latin-1"))
+    assert listed_scans(Path("in/list.csv")) == {"in/a.nii": {"Patient": "Jürgen"}}
+    (tmp_path / "in/list.csv").write_text("path,patient\nb.nii.gz,7,8\n")
+    with pytest.raises(InputError, match=r"in/list\.csv: row 0: .*expected path, patient"):
+        found(settings, "nifti", "in/list.csv")
     (tmp_path / "in/list.csv").write_text("patient,file\n7,b.nii.gz\n")
     with pytest.raises(InputError, match=r"in/list\.csv: columns patient, file, expected one called path"):
         found(settings, "nifti", "in/list.csv")

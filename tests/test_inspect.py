@@ -110,10 +110,22 @@ def test_scans_are_listed_with_a_grid_that_holds_them(
     printed = capsys.readouterr().out
     assert "2 NIfTI files\n  a.nii.gz  (10, 20, 30)  float32  2 x 1 x 3" in printed
     assert "PSR" in printed
-    assert "extent      84..90 x 20..24 x 20" in printed
+    assert "extent      84..90 x 20..24 x 20 mm" in printed
     section = pasted(printed)
     assert section["scans"] == {"spacing": [3.0, 2.0, 1.0]}
     assert section["grid"] == {"shape": [32, 16, 24]}
+
+
+def test_scans_in_micrometres_are_pasted_in_millimetres(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = nib.Nifti1Image(np.ones((8, 8, 8, 2), np.float32), np.diag([500.0, 500, 1000, 1]))
+    scan.header.set_xyzt_units("micron", "sec")
+    nib.save(scan, tmp_path / "a.nii.gz")
+    assert main(["inspect", str(tmp_path / "a.nii.gz")]) == 0
+    printed = capsys.readouterr().out
+    assert "500 x 500 x 1000 micron" in printed
+    assert pasted(printed)["scans"] == {"spacing": [0.5, 0.5, 1.0], "channel": 0}
 
 
 @pytest.mark.parametrize(

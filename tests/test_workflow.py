@@ -101,6 +101,18 @@ def test_machine_settings_make_nothing_stale(finished):
     assert not finished.stale(overlay={"machine": machine})
 
 
+def test_another_number_of_shards_makes_all_of_them_anew(copy):
+    shards = {"machine": {"sample_shards": 3, "shards_per_file": 3}}
+    stale = copy.stale("results/samples", overlay=shards)
+    assert (stale["voxelize"], stale["draw_samples"]) == (6, 3)
+    fewer = {"machine": {"sample_shards": 1}}
+    result = copy.run("--cores", "2", "results/samples", overlay=fewer)
+    assert result.returncode == 0, result.stdout
+    lines = (copy.folder / "results" / "samples" / "samples.csv").read_text().splitlines()
+    assert len(set(lines)) == 1 + 8
+    assert len(list((copy.folder / "results" / "samples").glob("*.nii.gz"))) == 8
+
+
 def test_after_a_training_that_failed_the_same_command_goes_on(copy):
     """Snakemake forgets the outputs of a failed job: what follows must be stale by itself."""
     longer = {"diffusion": {"training": {"epochs": 400}}, "machine": {"checkpoint_minutes": 1e-9}}

@@ -95,6 +95,11 @@ def prepare(
     origin = _triple(centre - np.asarray(shape) * edges / 2)
     normalised = ((upright - low) / (high - low)).astype(np.float32)
     volume = _onto(normalised, ras, shape, affine_of(origin, edges, "mm"))
+    if not volume.any():
+        extent = " x ".join(f"{size:g}" for size in np.multiply(upright.shape, voxel_sizes(ras)))
+        raise InputError(
+            f"{path}: nothing is left of it on the grid, found {extent} mm; check data.scans.spacing"
+        )
     digest = blake2b(upright.tobytes(), digest_size=16).hexdigest()
     return Prepared(volume, origin, edges, low, high, voxels.shape, affine, dtype, channel, digest)
 

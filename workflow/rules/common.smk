@@ -75,6 +75,11 @@ def hold_folder():
         ) from None
 
 
+def shard_names(n):
+    """Names of n shards: they say how many there are, so that another number makes all of them anew."""
+    return [f"{k}of{n}" for k in range(n)]
+
+
 def raw_input(wildcards):
     """All files of a raw source."""
     return FILES[wildcards.f]
@@ -88,7 +93,7 @@ def sidecar_input(wildcards):
 
 def chunk_input(wildcards):
     """The files of one chunk of a raw source; all, where it has a single table of contents."""
-    files, k = FILES[wildcards.f], int(wildcards.k)
+    files, k = FILES[wildcards.f], CHUNKS.index(wildcards.k)
     if SETTINGS.data.source != "nifti":
         return files
     return files[len(files) * k // len(CHUNKS) : len(files) * (k + 1) // len(CHUNKS)]
@@ -108,8 +113,8 @@ MAKES_CLOUDS = SETTINGS.data.makes_clouds
 KIND = "clouds" if MAKES_CLOUDS else "volumes"
 READING = [f"data.{name}" for name in Reading.model_fields]
 TRAIN_BOUNDS = MAKES_CLOUDS and SETTINGS.data.grid.bounds == "train"
-CHUNKS = range(MACHINE.shards_per_file)
-SAMPLE_SHARDS = range(MACHINE.sample_shards)
+CHUNKS = shard_names(MACHINE.shards_per_file)
+SAMPLE_SHARDS = shard_names(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
 TRAINS_AUTOENCODER = SETTINGS.autoencoder.source == "train"
 AUTOENCODER = (
@@ -157,7 +162,7 @@ GPUS = int(MACHINE.device == "cuda")
 
 wildcard_constraints:
     f="|".join(map(re.escape, FILES)),
-    k=r"\d+",
+    k=r"\d+of\d+",
     split="|".join(SPLITS),
     training="|".join(TRAININGS),
 

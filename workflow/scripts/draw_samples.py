@@ -11,14 +11,15 @@ if TYPE_CHECKING:
 with job(snakemake) as settings:
     from voxgen.stages.draw_samples import draw_samples
 
+    shard, shards = map(int, snakemake.wildcards.k.split("of"))
     draw_samples(
         autoencoder=Path(snakemake.input.autoencoder).parent,
         diffusion=Path(snakemake.input.diffusion).parent,
         scale=Path(snakemake.input.scale),
         grid=Path(snakemake.input.grid),
         out=Path(snakemake.output.folder),
-        shard=int(snakemake.wildcards.k),
-        shards=settings.machine.sample_shards,
+        shard=shard,
+        shards=shards,
         settings=settings.sampling,
         seed=settings.seed,
         machine=settings.machine,

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 with job(snakemake) as settings:
     from voxgen.stages.prepare_volumes import prepare_volumes
 
+    chunk, chunks = map(int, snakemake.wildcards.k.split("of"))
     prepare_volumes(
         raw=[Path(file) for file in snakemake.input.raw],
         listing=Path(snakemake.input.listing) if snakemake.input.listing else None,
         name=snakemake.wildcards.f,
         grid=Path(snakemake.input.grid),
-        chunk=int(snakemake.wildcards.k),
-        chunks=settings.machine.shards_per_file,
+        chunk=chunk,
+        chunks=chunks,
         out=Path(snakemake.output.folder),
         settings=settings.data,
         quantile=settings.data.intensity.quantile,

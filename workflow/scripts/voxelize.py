@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 with job(snakemake) as settings:
     from voxgen.stages.voxelize import voxelize
 
+    chunk, chunks = map(int, snakemake.wildcards.k.split("of"))
     voxelize(
         raw=[Path(file) for file in snakemake.input.raw],
         index=Path(snakemake.input.index),
         grid=Path(snakemake.input.grid),
-        chunk=int(snakemake.wildcards.k),
-        chunks=settings.machine.shards_per_file,
+        chunk=chunk,
+        chunks=chunks,
         out=Path(snakemake.output.folder),
         reading=reading(settings.data),
         quantile=settings.data.intensity.quantile,

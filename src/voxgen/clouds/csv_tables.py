@@ -168,7 +168,8 @@ def _frames(
     """Yield (first row, frame) of the wanted columns, coordinates as float64 and others as text."""
     import pandas as pd  # slow to import, and only CSV needs it
 
-    types: dict[int, type] = {**dict.fromkeys(axes, float), **dict.fromkeys(texts, str)}
+    others = dict.fromkeys(range(len(dialect.names)), str)
+    types: dict[int, type] = {**others, **dict.fromkeys(axes, float)}
     first = 0
     try:
         with pd.read_csv(
@@ -178,9 +179,8 @@ def _frames(
             encoding=dialect.encoding,
             encoding_errors="replace",
             header=None,
-            names=list(range(len(dialect.names))),
+            names=list(others),
             skiprows=int(dialect.header),
-            usecols=[*axes, *texts],
             index_col=False,
             dtype=types,
             skipinitialspace=True,
@@ -188,7 +188,7 @@ def _frames(
             chunksize=tables.BLOCK_ROWS,
         ) as reader:
             for frame in reader:
-                yield first, frame
+                yield first, frame[[*axes, *texts]]  # `usecols` would let rows of too many cells pass
                 first += len(frame)
     except pd.errors.EmptyDataError:
         return

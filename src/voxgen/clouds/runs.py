@@ -63,10 +63,12 @@ def find_edges(
         if (edges := _from_offsets(values, rows)) is not None:
             notes.append(f"{len(edges) - 1} clouds by {path} (data.offsets)")
             return edges, path, "offsets"
+        notes.append(f"{path} does not fit as offsets ({_said(values)}, {rows} points): not taken")
     for path, values in _beside(file, member, COUNTS):
         if (edges := _from_counts(values, rows)) is not None:
             notes.append(f"{len(edges) - 1} clouds by {path} (data.counts)")
             return edges, path, "counts"
+        notes.append(f"{path} does not fit as counts (sum {values.sum()}, {rows} points): not taken")
     return None, "", "offsets"
 
 

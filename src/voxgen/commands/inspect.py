@@ -164,7 +164,6 @@ def _to_paste(
         "source": source,
         "files": {re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem): str(path) for path in paths},
         **{name: list(value) if isinstance(value, tuple) else value for name, value in said.items() if value},
-        "scale": found.scale[0] if len(set(found.scale)) == 1 else list(found.scale),
         **overrides,
         "grid": {"bounds": "train"},
     }

@@ -1,4 +1,4 @@
-"""`voxgen inspect` on NIfTI files: shapes, spacings, orientations, intensities, and settings to paste."""
+"""`voxgen inspect` on NIfTI files: shapes, types, spacings, orientations, and settings to paste."""
 
 import re
 from collections import Counter
@@ -12,6 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
+from voxgen.scans import MILLIMETRES
 from voxgen.settings.files import scan_name, scan_paths
 
 LISTED = 10
@@ -28,17 +29,18 @@ def inspect_scans(paths: Sequence[Path]) -> Iterator[str]:
     images = {file: _opened(file) for file in files}
     yield f"{len(files)} NIfTI files"
     for file, image in list(images.items())[:LISTED]:
-        spacing = " x ".join(f"{edge:.4g}" for edge in image.header.get_zooms())
+        spacing = " x ".join(f"{edge:.4g}" for edge in image.header.get_zooms()[:3])
         axes = "".join(nib.aff2axcodes(image.affine))
         unit = image.header.get_xyzt_units()[0]
         yield f"  {file.name}  {image.shape}  {image.get_data_dtype()}  {spacing} {unit}  {axes}"
     if len(files) > LISTED:
         yield f"  and {len(files) - LISTED} more"
     canonical = [nib.as_closest_canonical(image) for image in images.values()]
-    extents = np.array([np.multiply(c.shape[:3], c.header.get_zooms()[:3]) for c in canonical])
-    spacing = np.median([c.header.get_zooms()[:3] for c in canonical], axis=0)
+    edges = np.array([_edges(image) for image in canonical])
+    extents = edges * [image.shape[:3] for image in canonical]
+    spacing = np.median(edges, axis=0)
     yield ""
-    yield f"extent      {_ranges(extents)} (right, front, up)"
+    yield f"extent      {_ranges(extents)} mm (right, front, up)"
     ranks = Counter(len(image.shape) for image in images.values())
     yield f"dimensions  {', '.join(f'{n} of {rank}D' for rank, n in ranks.items())}"
     yield ""
@@ -48,7 +50,7 @@ def inspect_scans(paths: Sequence[Path]) -> Iterator[str]:
     given = {
         "source": "nifti",
         "files": {re.sub(r"[^A-Za-z0-9_.-]", "_", scan_name(path)): str(path) for path in paths},
-        "scans": {"spacing": [round(float(edge), 4) for edge in spacing]}
+        "scans": {"spacing": [float(f"{edge:.4g}") for edge in spacing]}
         | ({"channel": 0} if any(len(image.shape) > 3 for image in images.values()) else {}),
         "grid": {"shape": shape.astype(int).tolist()},
     }
@@ -60,6 +62,11 @@ def _opened(file: Path) -> nib.Nifti1Image:
         return nib.load(file)
     except (ImageFileError, OSError, EOFError) as error:
         raise InputError(f"{file}: cannot be read as NIfTI ({error}); fetch it again") from None
+
+
+def _edges(image: nib.Nifti1Image) -> NDArray[np.float64]:
+    """Edges of a voxel along the image's axes [mm]."""
+    return np.array(image.header.get_zooms()[:3]) * MILLIMETRES[image.header.get_xyzt_units()[0]]
 
 
 def _ranges(extents: NDArray[np.float64]) -> str:

@@ -1,6 +1,7 @@
 """The command `voxgen`: what a user asks outside the workflow."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         given.run(given)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return 1
     except InputError as error:
         sys.stdout.flush()
         print(f"voxgen: {error}", file=sys.stderr)

@@ -173,6 +173,8 @@ class Reading(Section):
     def _counts_of_axes(self) -> Self:
         if self.columns is not None and len(self.columns) not in (2, 3):
             raise ValueError(f"columns: {len(self.columns)} given, expected x, y, z (or x, y with data.z)")
+        if self.columns is not None and len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"columns: {', '.join(map(str, self.columns))} names one twice; name each once")
         if self.tile is not None and len(self.tile) not in (2, 3):
             raise ValueError(f"tile: {len(self.tile)} edges given, expected x, y or x, y, z")
         return self

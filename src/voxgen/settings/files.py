@@ -75,17 +75,31 @@ def listed_scans(listing: Path) -> dict[str, dict[str, str]]:
     """Paths of a list, which start at its folder, with what the other columns of a .csv say of each.
 
     Raises:
-        InputError: a .csv has no column `path`.
+        InputError: a .csv has no column `path`, or a row has more or fewer cells than columns.
     """
-    lines = listing.read_text(encoding="utf-8-sig").splitlines()
+    content = listing.read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        lines = content.decode("latin-1").splitlines()
     if listing.suffix == ".txt":
         paths = (line.partition("#")[0].strip() for line in lines)
         return {str(listing.parent / path): {} for path in paths if path}
-    table = csv.DictReader(lines)
-    if "path" not in (table.fieldnames or ()):
-        found = ", ".join(table.fieldnames or ()) or "none"
+    separator = max(",;\t", key=(lines or [""])[0].count)
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
+    names, *rows = rows or [[]]
+    if "path" not in names:
+        found = ", ".join(names) or "none"
         raise InputError(f"{listing}: columns {found}, expected one called path; name the scans' files in it")
-    return {str(listing.parent / row.pop("path")): row for row in table}
+    scans = {}
+    for number, row in enumerate(rows):
+        if not any(row):
+            continue
+        said = dict(zip(names, row, strict=False))
+        if len(row) != len(names) or not said["path"]:
+            raise InputError(f"{listing}: row {number}: {row}, expected {', '.join(names)}; mend it")
+        scans[str(listing.parent / said.pop("path"))] = said
+    return scans
 
 
 def _existing(path: str, key: str) -> str:

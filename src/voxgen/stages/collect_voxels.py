@@ -14,7 +14,7 @@ from voxgen.io.nifti import read_volume, write_volume
 from voxgen.manifest import described, grid_of
 from voxgen.resolution import resized, resized_grid
 from voxgen.settings.data import DataSettings
-from voxgen.voxels import Grid, Shape
+from voxgen.voxels import Grid, Shape, as_stored
 
 Row = dict[str, Any]
 
@@ -88,9 +88,8 @@ def _volumes(shards: Sequence[Path]) -> tuple[dict[str, Row], dict[str, Path]]:
     for shard in shards:
         for row in read_table(shard / "manifest.csv"):
             if row["id"] in rows:
-                raise InputError(
-                    f"{shard}: volume {row['id']} is in {places[row['id']]} too; run voxelize again"
-                )
+                both = f"{shard} and {places[row['id']]}"
+                raise InputError(f"volume {row['id']} is in {both}; delete these folders and run again")
             rows[row["id"]], places[row["id"]] = row, shard
     return rows, places
 
@@ -100,7 +99,7 @@ def _check(volumes: set[str], assigned: set[str], split: Path) -> None:
     if differing or not volumes:
         found = f"{len(volumes)} volumes, {len(assigned)} clouds in {split}"
         first = f", the first that is in one only: {differing[0]}" if differing else ""
-        raise InputError(f"{found}{first}; run voxelize and split_clouds again")
+        raise InputError(f"{found}{first}; delete results/voxels/shards and run again")
 
 
 def _write_resized(
@@ -108,7 +107,7 @@ def _write_resized(
 ) -> dict[str, Any]:
     """Write a volume at another resolution; what the manifest says of it."""
     grid = resized_grid(grid_of(row, whole), shape)
-    volume = resized(read_volume(source), shape, grid.holds_counts)
+    volume = as_stored(resized(read_volume(source), shape, grid.method), grid)
     write_volume(folder / row["file"], volume, grid.origin, grid.spacing, grid.unit, compression=compression)
     return described(volume, grid, settings.intensity.quantile)
 

@@ -82,6 +82,7 @@ def prepare_volumes(
         known = {"id": item.id, "file": item.file, "key": item.key, "row": row, "points": 0}
         try:
             made = item.make()
+            _refuse_clash(item, made)
         except InputError as error:
             reason = str(error).removeprefix(f"{item.file}: ")
             index.append({**known, "attributes": _json(item.attributes), "reason": reason})
@@ -149,6 +150,11 @@ def _spheres(table: Path, name: str, grid: Grid, seed: int) -> Iterator[Item]:
 def _sphere(sphere: Sphere, grid: Grid, seed: int) -> Made:
     volume = render(sphere, grid.shape, seed)
     return Made(volume, grid, 0.0, 1.0, blake2b(volume.tobytes(), digest_size=16).hexdigest(), {})
+
+
+def _refuse_clash(item: Item, made: Made) -> None:
+    if clash := sorted(set(item.attributes) & set(made.attributes)):
+        raise InputError(f"{item.file}: the list's column {clash[0]} is what a scan itself says; rename it")
 
 
 def _label(item: Item, attributes: dict[str, Any], name: str | None) -> str:
