@@ -94,7 +94,7 @@ def sidecar_input(wildcards):
 def chunk_input(wildcards):
     """The files of one chunk of a raw source; all, where it has a single table of contents."""
     files, k = FILES[wildcards.f], CHUNKS.index(wildcards.k)
-    if SETTINGS.data.source != "nifti":
+    if SOURCE != "nifti":
         return files
     return files[len(files) * k // len(CHUNKS) : len(files) * (k + 1) // len(CHUNKS)]
 

@@ -67,6 +67,11 @@ def central_slice(volume_XYZ: Volume, axis: Axis) -> Image:
     return np.asarray(volume_XYZ.take(volume_XYZ.shape[along] // 2, along).T)
 
 
+def quantity_of(counts: bool) -> Quantity:
+    """What the voxels of volumes of counts, or of others, hold."""
+    return "counts in a voxel" if counts else "intensity"
+
+
 def telling(quantity: Quantity) -> View:
     """The view that tells most: counts are sparse and seen through, intensities fill the volume."""
     return central_slice if quantity == "intensity" else projection

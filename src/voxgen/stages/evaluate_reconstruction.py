@@ -15,6 +15,7 @@ from voxgen.autoencoder.codec import Autoencoder, load_autoencoder
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_json
 from voxgen.io.nifti import read_volume, write_volume
+from voxgen.manifest import grid_of
 from voxgen.metrics.bootstrap import Bootstrap
 from voxgen.metrics.comparison import Metric
 from voxgen.metrics.reconstruction import count_error, dice, foreground_mask, psnr, ssim
@@ -62,9 +63,8 @@ def evaluate_reconstruction(
     found: dict[str, list[Scores]] = {name: [] for name in ("model", *REFERENCES)}
     reconstructions.mkdir(parents=True, exist_ok=True)
     for row, x_XYZ, r_XYZ in _reconstructed(rows, folder, first, machine.batch):
-        origin, spacing = ([float(row[f"{name}_{axis}"]) for axis in "xyz"] for name in ("origin", "spacing"))
-        path = reconstructions / f"{row['id']}.nii.gz"
-        write_volume(path, r_XYZ, origin, spacing, row["unit"], compression=machine.compression)
+        own, path = grid_of(row, first.grid), reconstructions / f"{row['id']}.nii.gz"
+        write_volume(path, r_XYZ, own.origin, own.spacing, own.unit, compression=machine.compression)
         blurred = gaussian_filter(x_XYZ, evaluation.blur)
         for name, volume in (("model", r_XYZ), ("zero", np.zeros_like(x_XYZ)), ("blurred", blurred)):
             found[name].append(_scores(x_XYZ, volume, first, evaluation))

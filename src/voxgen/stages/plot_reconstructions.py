@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from voxgen.figures.sheet import Quantity
+from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volumes import Reconstructed, save_reconstructions
 from voxgen.io.files import read_json, read_table
 from voxgen.io.nifti import read_volume
+from voxgen.manifest import grid_of
 from voxgen.voxels import Grid
 
 
@@ -27,8 +28,6 @@ def plot_reconstructions(
         )
         for place in sorted(places)
     ]
-    geometry = {row["id"]: row for row in read_table(manifest)}[ranked[0]["id"]]
-    spacing = [float(geometry[f"spacing_{axis}"]) for axis in "xyz"]
-    counts = Grid.from_json(read_json(grid)).holds_counts
-    quantity: Quantity = "counts in a voxel" if counts else "intensity"
-    save_reconstructions(out, cases, spacing, geometry["unit"], quantity)
+    row = next(row for row in read_table(manifest) if row["id"] == ranked[0]["id"])
+    own = grid_of(row, Grid.from_json(read_json(grid)))
+    save_reconstructions(out, cases, own.spacing, own.unit, quantity_of(own.holds_counts))

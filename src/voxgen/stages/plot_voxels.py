@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.figures.sheet import Quantity
+from voxgen.figures.sheet import quantity_of
 from voxgen.figures.splits import Shown, save_data_preview, save_statistics
 from voxgen.io.files import read_table, write_json
 from voxgen.io.nifti import read_volume
@@ -53,7 +53,7 @@ def plot_voxels(
     tables = {name: rows for name, manifest in manifests.items() if (rows := read_table(manifest))}
     every = [row for rows in tables.values() for row in rows]
     clouds = any(int(row["points"]) for row in every)
-    quantity: Quantity = "counts in a voxel" if clouds else "intensity"
+    quantity = quantity_of(clouds)
     save_data_preview(
         preview,
         {name: [_shown(row, folders[name]) for row in _spread(rows, SHOWN)] for name, rows in tables.items()},

@@ -12,6 +12,7 @@ from voxgen.clouds.names import split_unit
 from voxgen.clouds.opening import open_clouds
 from voxgen.clouds.parts import UNSCALED
 from voxgen.clouds.writing import write_clouds
+from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volumes import save_preview
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.io.nifti import read_volume
@@ -47,8 +48,7 @@ def sample(
             shutil.copyfile(volume, out / volume.name)
     shutil.copyfile(shards[0] / "config.json", out / "config.json")
     placed = Grid.from_json(read_json(grid))
-    counts = placed.holds_counts
-    if counts:
+    if placed.holds_counts:
         _write_clouds(out, rows, raw, placed, reading, seed)
     write_table(out / "samples.csv", rows, list(rows[0]))
     manifest, folder = train
@@ -60,7 +60,7 @@ def sample(
         [read_volume(path) for path in generated],
         placed.spacing,
         placed.unit,
-        quantity="counts in a voxel" if counts else "intensity",
+        quantity=quantity_of(placed.holds_counts),
     )
 
 
