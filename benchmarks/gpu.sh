@@ -67,3 +67,8 @@ cp results/samples/preview.png results/report.html "$out"
 cp results/evaluation/reconstruction.json results/evaluation/samples.json "$out"
 
 "$python" benchmarks/summary.py results | tee "$out/summary.md"
+
+for size in 64 128; do
+    "$python" benchmarks/training.py --device cuda --config "config/bench-$size.yaml" --compile --memory \
+        --out "$out/training.md"
+done

@@ -115,6 +115,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
         latents / "train",
         latents / "val",
         scale,
+        autoencoder,
         diffusion,
         folder / "state/diffusion",
         settings.diffusion,

@@ -1,5 +1,6 @@
-"""Killed anywhere and started again by the same command: the same weights, bit for bit."""
+"""Killed or asked to stop, the real workflow goes on, by itself or by the same command: bit for bit."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,14 +8,14 @@ from contextlib import suppress
 
 import pytest
 
-from workflow import TRAIN_AUTOENCODER, Project, trainer_in_mid_epoch
+from workflow import TRAIN_AUTOENCODER, Project, reached, trainer_in_mid_epoch
 
 pytestmark = pytest.mark.workflow
 
 EVERY_STEP = 1e-9
 OVERLAY = {
     "autoencoder": {"training": {"epochs": 8, "schedule_epochs": 8}},
-    "machine": {"checkpoint_minutes": EVERY_STEP},
+    "machine": {"checkpoint_minutes": EVERY_STEP, "retries": 2},
 }
 COMMAND = ("--cores", "1", TRAIN_AUTOENCODER)
 
@@ -42,14 +43,37 @@ def assert_same_model(project, uninterrupted):
         assert (project.folder / "results" / "autoencoder" / name).read_bytes() == expected, name
 
 
-def test_kill_9_of_the_trainer_in_mid_epoch(uninterrupted, fresh):
+def attempts(project):
+    """How each attempt at the training ended, and why."""
+    record = json.loads((project.folder / "results" / "state" / "autoencoder" / "attempts.json").read_text())
+    return [(each["attempt"], each["end"], each["reason"]) for each in record]
+
+
+def test_killed_and_then_terminated_the_trainer_is_started_again_and_goes_on(uninterrupted, fresh):
     running = fresh.start(*COMMAND, overlay=OVERLAY)
     os.kill(trainer_in_mid_epoch(fresh, running, "autoencoder"), signal.SIGKILL)
+    *_, (epoch, _, _) = reached(fresh, "autoencoder")
+    os.kill(trainer_in_mid_epoch(fresh, running, "autoencoder", after=epoch + 1), signal.SIGTERM)
+    assert running.wait(timeout=120) == 0
+    killed, stopped, finished = attempts(fresh)
+    assert killed == (1, "killed", None)
+    assert stopped[:2] == (2, "stopped")
+    assert "asked by SIGTERM" in stopped[2]
+    assert finished == (3, "finished", None)
+    assert "resumed at epoch" in (fresh.folder / "results" / "logs" / "train_autoencoder.log").read_text()
+    assert_same_model(fresh, uninterrupted)
+
+
+def test_after_ctrl_c_the_same_command_goes_on(uninterrupted, fresh):
+    running = fresh.start(*COMMAND, overlay=OVERLAY)
+    trainer_in_mid_epoch(fresh, running, "autoencoder")
+    os.killpg(running.pid, signal.SIGINT)
     assert running.wait(timeout=120) != 0
-    assert not (fresh.folder / TRAIN_AUTOENCODER).exists()
+    ((_, end, reason),) = attempts(fresh)
+    assert end == "stopped"
+    assert "asked by SIGINT" in reason
     again = fresh.run(*COMMAND, overlay=OVERLAY)
     assert again.returncode == 0, again.stdout
-    assert "resumed at epoch" in (fresh.folder / "results" / "logs" / "train_autoencoder.log").read_text()
     assert_same_model(fresh, uninterrupted)
 
 
@@ -80,3 +104,16 @@ def test_a_second_run_in_the_same_folder_is_refused(fresh):
     assert second.returncode != 0
     assert "another run is at work in" in second.stdout
     assert running.wait(timeout=120) == 0
+
+
+def test_a_training_that_cannot_get_on_is_tried_once(fresh):
+    training = {"learning_rate": 1e30, "warmup_steps": 0}
+    overlay = {"autoencoder": {"training": training}, "machine": {"bad_steps": 1, "retries": 3}}
+    result = fresh.run(*COMMAND, overlay=overlay)
+    assert result.returncode != 0
+    ((number, end, reason),) = attempts(fresh)
+    assert (number, end) == (1, "refused")
+    assert "2 steps in a row were not finite" in reason
+    log = (fresh.folder / "results" / "logs" / "train_autoencoder.log").read_text()
+    assert f"not tried again, since the reason stays: {reason}" in log
+    assert "Traceback" not in result.stdout

@@ -12,6 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from voxgen.errors import InputError
+from voxgen.objective import Objective
 from voxgen.randomness import normal
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine, Settings
@@ -56,7 +57,7 @@ class Points:
         return torch.from_numpy(x), torch.from_numpy(y)
 
 
-class Objective(nn.Module):
+class Linear(Objective):
     """Least squares, with noise in training that is drawn from torch's own generator."""
 
     def __init__(self) -> None:
@@ -96,9 +97,9 @@ def trained(
     return fit(seeded(), train, val, folder, training, 0, machine)
 
 
-def seeded() -> Objective:
+def seeded() -> Linear:
     torch.manual_seed(0)
-    return Objective()
+    return Linear()
 
 
 def same(one: Trained, other: Trained) -> bool:
@@ -205,13 +206,19 @@ def test_the_lock_goes_with_its_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_truncated_state_is_refused(
-    tmp_path: Path, training: Training, machine: Machine, share: float
+def test_a_truncated_state_gives_way_to_the_one_before(
+    tmp_path: Path, training: Training, machine: Machine, share: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trained(tmp_path, training, machine)
-    state = tmp_path / "state.pt"
-    state.write_bytes(state.read_bytes()[: int(state.stat().st_size * share)])
-    with pytest.raises(InputError, match=r"state\.pt: not a readable state .*delete it"):
+    expected = trained(tmp_path, training, machine.model_copy(update={"keep": 2}))
+    *_, last = sorted(tmp_path.glob("state-*.pt"))
+    last.write_bytes(last.read_bytes()[: int(last.stat().st_size * share)])
+    rest = Points()
+    assert same(trained(tmp_path, training, machine, rest), expected)
+    assert [epoch for epoch, _ in rest.asked] == [3] * STEPS
+    assert f"{last}: not a readable state" in caplog.text
+    for state in tmp_path.glob("state-*.pt"):
+        state.write_bytes(b"")
+    with pytest.raises(InputError, match=r"none of its \d+ states can be read; delete it"):
         trained(tmp_path, training, machine)
 
 
@@ -219,23 +226,56 @@ def test_a_crash_in_saving_leaves_the_old_state(tmp_path: Path) -> None:
     def unpicklable() -> None: ...
 
     assert load_state(tmp_path) is None
-    save_state(tmp_path, {"step": 1, "weights": torch.ones(1000)})
+    save_state(tmp_path, {"step": 1, "weights": torch.ones(1000)}, 1, 0)
     with pytest.raises((AttributeError, TypeError, RuntimeError)):
-        save_state(tmp_path, {"step": 2, "weights": torch.zeros(1000), "crash": unpicklable})
+        save_state(tmp_path, {"step": 2, "weights": torch.zeros(1000), "crash": unpicklable}, 2, 0)
     state = load_state(tmp_path)
     assert state is not None
     assert state["step"] == 1
     assert state["weights"].sum() == 1000
-    assert [path.name for path in tmp_path.iterdir()] == ["state.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["state-00001-0000000.pt"]
 
 
-def test_a_loss_that_is_not_finite_stops_by_epoch_and_step(
+def test_a_step_that_is_not_finite_is_skipped_and_counted(
+    tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    objective = seeded()
+    result = fit(objective, Points(nan_at=STEPS + 1), Points(5), tmp_path, training, 0, machine)
+    assert [row["skipped"] for row in result.history] == [0, 1, 0, 0]
+    assert "loss, twice is not finite in epoch 2, step 2: skipped (1 in a row)" in caplog.text
+    before, after = objective.weights_seen[STEPS + 1 : STEPS + 3]
+    assert torch.equal(before, after)
+    assert all(math.isfinite(value) for row in result.history for value in row.values())
+
+
+def test_a_gradient_that_is_not_finite_is_named(
+    tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Rooted(Linear):
+        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+            return {"loss": super().forward(x, y)["loss"] + self.model.bias.sub(self.model.bias).sqrt().sum()}
+
+    torch.manual_seed(0)
+    few = machine.model_copy(update={"bad_steps": 2})
+    with pytest.raises(InputError, match=r"3 steps in a row were not finite, the last in epoch 1, step 3 \("):
+        fit(Rooted(), Points(), Points(5), tmp_path, training, 0, few)
+    assert "the gradient of model.bias is not finite in epoch 1, step 1" in caplog.text
+
+
+def test_too_many_bad_steps_in_a_row_stop_also_over_kills(
     tmp_path: Path, training: Training, machine: Machine
 ) -> None:
-    with pytest.raises(InputError, match=r"not finite in epoch 2, step 3 \(loss nan\); lower learning_rate"):
-        trained(tmp_path, training, machine, Points(nan_at=STEPS + 2))
-    expected = trained(tmp_path / "whole", training, machine)
-    assert same(trained(tmp_path, training, machine), expected)  # nothing of the NaN was saved
+    class Bad(Points):
+        def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
+            x, y = super().batch(items, epoch)
+            return x, y * torch.nan
+
+    few = machine.model_copy(update={"bad_steps": 4})
+    for _ in range(2):
+        with pytest.raises(Killed):
+            trained(tmp_path, training, few, Bad(killed_at=2))
+    with pytest.raises(InputError, match=r"5 steps in a row .* epoch 2, step 2"):
+        trained(tmp_path, training, few, Bad())
 
 
 @pytest.mark.parametrize("empty", ["train", "val"])
@@ -288,7 +328,8 @@ def test_tensorboard_shows_every_epoch_of_a_resumed_training(
         trained(tmp_path, training, machine, Points(killed_at=STEPS + 1))
     history = trained(tmp_path, training, machine).history
     assert shown(tmp_path) == {row["step"]: pytest.approx(row["val_loss"], rel=1e-6) for row in history}
-    (tmp_path / "state.pt").unlink()
+    for state in tmp_path.glob("state-*.pt"):
+        state.unlink()
     trained(tmp_path, training.model_copy(update={"epochs": 1}), machine)
     assert list(shown(tmp_path)) == [STEPS]  # what an abandoned training wrote is hidden
 

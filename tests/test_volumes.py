@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice, product
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import VOLUMES
 from voxgen.autoencoder.codec import load_autoencoder
 from voxgen.data import ahead as reading
 from voxgen.data import volumes as stored_volumes
@@ -311,10 +313,10 @@ def test_a_volume_that_cannot_be_read_stops_the_training_by_its_name(
 def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
     voxels: Path, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads = set()
+    threads: Counter[threading.Thread] = Counter()
 
     def noted(path: Path) -> np.ndarray:
-        threads.add(threading.current_thread())
+        threads[threading.current_thread()] += 1
         return read_volume(path)
 
     monkeypatch.setattr(stored_volumes, "read_volume", noted)
@@ -332,7 +334,7 @@ def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
         weights.add((out / "model.safetensors").read_bytes())
         assert read_json(out / "config.json")["grid"]["shape"] == [8, 8, 8]
     assert len(weights) == 1
-    assert threading.current_thread() not in threads
+    assert threads[threading.current_thread()] == 2 * VOLUMES["val"]  # of which pictures are to be made
 
 
 def test_latents_are_encoded_in_every_view(voxels: Path, settings: Settings, tmp_path: Path) -> None:

@@ -115,7 +115,8 @@ def test_another_number_of_shards_makes_all_of_them_anew(copy):
 
 def test_after_a_training_that_failed_the_same_command_goes_on(copy):
     """Snakemake forgets the outputs of a failed job: what follows must be stale by itself."""
-    longer = {"diffusion": {"training": {"epochs": 400}}, "machine": {"checkpoint_minutes": 1e-9}}
+    every_step = {"checkpoint_minutes": 1e-9, "retries": 0}
+    longer = {"diffusion": {"training": {"epochs": 400}}, "machine": every_step}
     target = ("--cores", "2", "results/samples")
     before = (copy.folder / "results" / "samples" / "sample-000000.nii.gz").read_bytes()
     running = copy.start(*target, overlay=longer)

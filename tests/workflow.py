@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import torch
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -53,10 +52,15 @@ class Project:
         )
 
     def start(self, *arguments: str, overlay: dict | None = None) -> subprocess.Popen[bytes]:
-        """Start Snakemake and return at once."""
+        """Start Snakemake as the head of a process group, and return at once."""
         line, environment = self.command(*arguments, overlay=overlay)
         return subprocess.Popen(
-            line, cwd=self.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            line,
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def stale(self, *arguments: str, overlay: dict | None = None) -> dict[str, int]:
@@ -69,15 +73,29 @@ class Project:
 
 
 def trainer_in_mid_epoch(
-    project: Project, running: subprocess.Popen[bytes], training: str, after: int = 1, patience: float = 120
+    project: Project,
+    running: subprocess.Popen[bytes],
+    training: str,
+    after: int = 1,
+    patience: float = 120,
 ) -> int:
     """Wait until the trainer has saved a state inside an epoch, `after` or more being done; its process."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         assert running.poll() is None, "the run ended before it could be killed"
-        for state in (project.folder / "results" / "state").glob(f"{training}/*/state.pt"):
-            progress = torch.load(state, weights_only=True)["progress"]
-            if progress["epoch"] >= after and progress["position"] >= 1:
-                return int((state.parent / "lock").read_text().split()[1])
+        for epoch, position, folder in reached(project, training):
+            if epoch >= after and position >= 1:
+                return holder(folder)
         time.sleep(0.005)
     raise AssertionError("no state appeared")
+
+
+def reached(project: Project, training: str) -> list[tuple[int, int, Path]]:
+    """Epochs and steps of each state of a training, and its folder; the furthest last."""
+    states = (project.folder / "results" / "state").glob(f"{training}/*/state-*.pt")
+    return sorted((*map(int, state.stem.split("-")[1:]), state.parent) for state in states)
+
+
+def holder(folder: Path) -> int:
+    """The process that holds a folder of states, or did so last."""
+    return int((folder / "lock").read_text().split()[1])

@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     The message says where (file, key, row), what was found, what was expected, and the remedy.
     """
+
+
+class StoppedError(InputError):
+    """A training that was asked to stop and saved its state: the same command goes on."""

@@ -19,11 +19,13 @@ rule train_autoencoder:
         "results/logs/train_autoencoder.log",
     benchmark:
         "results/benchmarks/train_autoencoder.tsv"
+    retries: MACHINE.retries
     threads: MACHINE.threads
     resources:
+        **training_place(),
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
-        gpu=GPUS,
+        attempt=attempt_number,
     params:
         science=science(
             "train_autoencoder",

@@ -1,5 +1,5 @@
 # What every chapter shares: the checked settings, the names of files, and what makes a stage stale.
-# Reads: the merged config. Writes: nothing.
+# Reads: the merged config. Writes: results/logs/environment.json.
 
 import fcntl
 import os
@@ -7,7 +7,9 @@ import re
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Thread
 
+from voxgen.environment import store_environment
 from voxgen.settings.code import code_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
@@ -75,9 +77,34 @@ def hold_folder():
         ) from None
 
 
+def note_environment():
+    """Store what this run has to work with, beside its jobs: a driver may take seconds to answer."""
+    Thread(
+        target=store_environment, args=[Path("results/logs/environment.json")]
+    ).start()
+
+
 def shard_names(n):
     """Names of n shards: they say how many there are, so that another number makes all of them anew."""
     return [f"{k}of{n}" for k in range(n)]
+
+
+def training_place():
+    """What a training asks of a scheduler: GPUs of one node, or of each of several."""
+    if MACHINE.nodes == 1:
+        return {"gpu": GPUS * MACHINE.gpus, "nodes": 1}
+    gpus = f" --gpus-per-node={MACHINE.gpus}" if GPUS else ""
+    return {
+        "nodes": MACHINE.nodes,
+        "tasks": MACHINE.nodes,
+        "mpi": "srun",
+        "slurm_extra": f"--ntasks-per-node=1{gpus}",
+    }
+
+
+def attempt_number(wildcards, attempt):
+    """Which attempt at a job this is, from 1."""
+    return attempt
 
 
 def raw_input(wildcards):
@@ -169,3 +196,4 @@ wildcard_constraints:
 
 onstart:
     hold_folder()
+    note_environment()

@@ -12,6 +12,8 @@ rule train_diffusion:
         val_index="results/latents/val/index.csv",
         val_config="results/latents/val/config.json",
         scale="results/latents/scale.json",
+        autoencoder=f"{AUTOENCODER}/model.safetensors",
+        autoencoder_config=f"{AUTOENCODER}/config.json",
     output:
         model="results/diffusion/model.safetensors",
         config="results/diffusion/config.json",
@@ -20,11 +22,13 @@ rule train_diffusion:
         "results/logs/train_diffusion.log",
     benchmark:
         "results/benchmarks/train_diffusion.tsv"
+    retries: MACHINE.retries
     threads: MACHINE.threads
     resources:
+        **training_place(),
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
-        gpu=GPUS,
+        attempt=attempt_number,
     params:
         science=science("train_diffusion", "diffusion", "seed"),
     script:

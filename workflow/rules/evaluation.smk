@@ -61,7 +61,7 @@ rule plot_history:
     input:
         "results/{training}/history.csv",
     output:
-        "results/figures/{training}.png",
+        "results/figures/{training}/history.png",
     log:
         "results/logs/plot_history/{training}.log",
     benchmark:
@@ -105,7 +105,7 @@ rule report:
         samples="results/evaluation/samples.json",
         preview="results/samples/preview.png",
         reconstructions="results/figures/reconstructions.png",
-        histories=expand("results/figures/{training}.png", training=TRAININGS),
+        histories=expand("results/figures/{training}/history.png", training=TRAININGS),
     output:
         "results/report.html",
     log:

@@ -9,15 +9,23 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
-    from voxgen.stages.train_diffusion import train_diffusion
+    from voxgen.training.attempts import attempt
 
-    train_diffusion(
-        train=Path(snakemake.input.train),
-        val=Path(snakemake.input.val),
-        scale=Path(snakemake.input.scale),
-        out=Path(snakemake.output.model).parent,
-        state=Path("results/state/diffusion"),
-        settings=settings.diffusion,
-        seed=settings.seed,
-        machine=settings.machine,
-    )
+    state = Path("results/state/diffusion")
+    with attempt(state, snakemake.resources.attempt):
+        from voxgen.stages.train_diffusion import train_diffusion
+        from voxgen.training.processes import together
+
+        together(
+            train_diffusion,
+            Path("results/logs/environment.json"),
+            train=Path(snakemake.input.train),
+            val=Path(snakemake.input.val),
+            scale=Path(snakemake.input.scale),
+            autoencoder=Path(snakemake.input.autoencoder).parent,
+            out=Path(snakemake.output.model).parent,
+            state=state,
+            settings=settings.diffusion,
+            seed=settings.seed,
+            machine=settings.machine,
+        )

@@ -18,6 +18,7 @@ from voxgen.autoencoder.network import build_autoencoder
 from voxgen.compute import launch
 from voxgen.intensity import Intensity
 from voxgen.io.models import WEIGHTS, read_model_config, weights_digest
+from voxgen.layers import accelerate
 from voxgen.scale import LatentScale
 from voxgen.settings.sections import Machine
 from voxgen.voxels import Grid
@@ -38,6 +39,7 @@ class Autoencoder:
         self.fabric = fabric
         self._network = build_autoencoder(config["network"])
         self._network.load_state_dict(weights)
+        accelerate(self._network, fabric.device)
         self._network.to(fabric.device).eval().requires_grad_(False)
 
     def encode(self, x_BXYZ: Array) -> tuple[Array, Array]:

@@ -3,10 +3,15 @@
 Shapes: B batch, C channels, X Y Z grid or latent axes.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from monai.networks.nets import AutoencoderKL
-from torch import Tensor, nn
+from torch import Tensor
+
+from voxgen.objective import Objective
+
+DEAD = 0.01  # nats per element: a latent channel that tells less than this is dead
 
 
 def build_autoencoder(network: dict[str, Any]) -> AutoencoderKL:
@@ -27,7 +32,7 @@ def build_autoencoder(network: dict[str, Any]) -> AutoencoderKL:
     )
 
 
-class AutoencoderObjective(nn.Module):
+class AutoencoderObjective(Objective):
     """Weighted L1 of the reconstruction plus the KL divergence to N(0, 1) per latent element.
 
     A voxel of intensity x weighs 1 + (foreground_weight - 1) * min(max(x, 0), 1). The KL divergence is
@@ -47,5 +52,20 @@ class AutoencoderObjective(nn.Module):
         weight = 1 + (self.foreground_weight - 1) * x_BCXYZ.clamp(0, 1)
         l1 = (weight * (reconstruction - x_BCXYZ).abs()).mean()
         mean, variance = mean.float(), std.float().square()
-        kl = 0.5 * (mean.square() + variance - 1 - variance.log()).mean()
-        return {"loss": l1 + self.kl_weight * kl, "l1": l1, "kl": kl}
+        kl_C = 0.5 * (mean.square() + variance - 1 - variance.log()).mean((0, 2, 3, 4))
+        kl = kl_C.mean()
+        figures = {"loss": l1 + self.kl_weight * kl, "l1": l1, "kl": kl}
+        if not self.training:
+            figures |= {f"kl_{channel}": value for channel, value in enumerate(kl_C)}
+        return figures
+
+    def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+        """The number of dead latent channels, and which they are."""
+        channels = {name: value for name, value in figures.items() if name.startswith("kl_")}
+        dead = {name: value for name, value in channels.items() if value < DEAD}
+        warnings = [
+            f"latent channel {name.removeprefix('kl_')} is dead: KL divergence {value:.2g} nats per element; "
+            "lower kl_weight or latent_channels if it stays so"
+            for name, value in dead.items()
+        ]
+        return {"dead_channels": len(dead)}, warnings

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from voxgen.errors import InputError
 
@@ -25,6 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     inspect.add_argument("files", nargs="+", metavar="FILE", help="file, folder of scans, or KEY=VALUE")
     inspect.set_defaults(run=_inspect)
+    doctor = commands.add_parser(
+        "doctor",
+        help="look at software, GPU, memory, disk, and try a step of a training",
+        description="Say what this machine has for voxgen, what is missing, and what helps. Start it where "
+        "results/ is or will be.",
+    )
+    doctor.add_argument("--json", type=Path, metavar="FILE", help="write all of it to FILE as well")
+    doctor.set_defaults(run=_doctor)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -43,3 +52,10 @@ def _inspect(given: argparse.Namespace) -> None:
 
     for line in inspect(given.files):
         print(line)
+
+
+def _doctor(given: argparse.Namespace) -> None:
+    from voxgen.commands.doctor import doctor
+
+    for line in doctor(given.json):
+        print(line, flush=True)

@@ -9,6 +9,7 @@ from monai.networks.nets import DiffusionModelUNet
 from torch import Tensor, nn
 
 from voxgen.diffusion.processes import Process
+from voxgen.objective import Objective
 
 
 def build_denoiser(network: dict[str, Any], latent_channels: int) -> DiffusionModelUNet:
@@ -26,7 +27,7 @@ def build_denoiser(network: dict[str, Any], latent_channels: int) -> DiffusionMo
     )
 
 
-class DenoiserObjective(nn.Module):
+class DenoiserObjective(Objective):
     """Mean squared error of what the process asks the denoiser to predict."""
 
     def __init__(self, model: nn.Module, process: Process) -> None:

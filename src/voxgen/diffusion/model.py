@@ -14,6 +14,7 @@ from voxgen.compute import launch
 from voxgen.diffusion.denoiser import build_denoiser
 from voxgen.diffusion.processes import build_process
 from voxgen.io.models import WEIGHTS, read_model_config
+from voxgen.layers import accelerate
 from voxgen.randomness import normal
 from voxgen.settings.sections import Machine
 
@@ -28,6 +29,7 @@ class Diffusion:
         self._process = build_process(config["process"])
         self._network = build_denoiser(config["network"], self.latent_shape[0])
         self._network.load_state_dict(weights)
+        accelerate(self._network, fabric.device)
         self._network.to(fabric.device).eval().requires_grad_(False)
 
     @torch.inference_mode()

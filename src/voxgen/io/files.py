@@ -30,6 +30,12 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_half_written(folder: Path) -> None:
+    """Remove what killed processes left of files that `replacing` was to write into `folder`."""
+    for path in folder.glob(".[0-9]*.*"):
+        path.unlink(missing_ok=True)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON; NaN and infinity are refused, since JSON has neither."""
     with replacing(path) as temporary:

@@ -2,7 +2,8 @@
 
 The digest is taken over syntax trees without comments and docstrings, of the stage's module and of every
 voxgen module that it imports, directly or not. Left out is what carries values and files and has no
-formulas: `settings`, `errors`, `io.files` and `io.models`.
+formulas (`settings`, `errors`, `io.files` and `io.models`), and what only looks on (`environment`, `trial`,
+`training.watching`).
 """
 
 import ast
@@ -11,7 +12,15 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-CARRIERS = ("voxgen.settings", "voxgen.errors", "voxgen.io.files", "voxgen.io.models")
+CARRIERS = (
+    "voxgen.settings",
+    "voxgen.errors",
+    "voxgen.io.files",
+    "voxgen.io.models",
+    "voxgen.environment",
+    "voxgen.trial",
+    "voxgen.training.watching",
+)
 
 
 def code_digest(module: str) -> str:

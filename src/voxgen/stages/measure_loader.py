@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
-from voxgen.compute import launch
 from voxgen.data.ahead import ahead
 from voxgen.data.views import views
 from voxgen.data.volumes import VolumeBatches, Volumes
@@ -22,6 +20,7 @@ from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, write_table
 from voxgen.settings.models import AutoencoderSettings
 from voxgen.settings.sections import Machine
+from voxgen.training.engine import Engine, Share
 
 READERS = (0, 1, 2, 4)
 CACHES = ("empty", "full")
@@ -109,20 +108,13 @@ def _forget(volumes: Volumes, orders: list[NDArray[np.int64]]) -> None:
 
 
 def _training(settings: AutoencoderSettings, machine: Machine) -> Callable[[Batch], None]:
-    """A step of the optimiser on a batch, done when it returns."""
-    fabric = launch(machine)
+    """A step of the training on a batch, done when it returns."""
     network = build_autoencoder(settings.network.model_dump(mode="json"))
     objective = AutoencoderObjective(network, settings.foreground_weight, settings.kl_weight)
-    adam = torch.optim.AdamW(objective.parameters(), settings.training.learning_rate, fused=True)
-    module, optimizer = fabric.setup(objective, adam)
+    engine = Engine(objective, settings.training, machine.model_copy(update={"gpus": 1, "nodes": 1}))
 
     def step(batch: Batch) -> None:
-        loss = module(*fabric.to_device(batch))["loss"]
-        optimizer.zero_grad()
-        fabric.backward(loss)
-        fabric.clip_gradients(module, optimizer, max_norm=settings.training.clip, error_if_nonfinite=False)
-        optimizer.step()
-        loss.item()
+        engine.train_step([Share(batch, 1.0)], settings.training.learning_rate)
 
     return step
 

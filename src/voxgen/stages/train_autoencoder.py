@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
@@ -15,6 +16,7 @@ from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint
+from voxgen.training.watching.pictures import SHOWN, reconstructions
 
 
 def train_autoencoder(
@@ -43,14 +45,25 @@ def train_autoencoder(
     volumes, watched = (Volumes(*split, law, machine.cache_gb / 2, machine.readers) for split in (train, val))
     files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
     inputs = {name: digest(file) for name, file in files.items()}
+    identity = fingerprint(
+        settings=settings.model_dump(mode="json", exclude={"source"}),
+        flips=flips,
+        rotations=rotations,
+        seed=seed,
+        inputs=inputs,
+        code=code_digest(__name__),
+    )
+    val_batches = VolumeBatches(watched, settings, (), seed, "validation")
+    pictured, _ = val_batches.batch(np.arange(min(SHOWN, len(watched))), 0)
     trained = fit(
         objective,
         VolumeBatches(volumes, settings, views(flips, rotations), seed, "train"),
-        VolumeBatches(watched, settings, (), seed, "validation"),
-        state / _identity(settings, flips, rotations, seed, inputs),
+        val_batches,
+        state / identity,
         settings.training,
         seed,
         machine,
+        reconstructions(pictured, read_json(grid)),
     )
     write_model(
         out,
@@ -64,22 +77,4 @@ def train_autoencoder(
             "seed": seed,
             "made_from": inputs,
         },
-    )
-
-
-def _identity(
-    settings: AutoencoderSettings,
-    flips: tuple[str, ...],
-    rotations: tuple[str, ...],
-    seed: int,
-    inputs: dict[str, str],
-) -> str:
-    """The name of a training's state: of all that its steps depend on, and not of how many there are."""
-    return fingerprint(
-        settings=settings.model_dump(mode="json", exclude={"source": True, "training": {"epochs"}}),
-        flips=flips,
-        rotations=rotations,
-        seed=seed,
-        inputs=inputs,
-        code=code_digest(__name__),
     )

@@ -16,12 +16,14 @@ from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 from voxgen.training.state import fingerprint
+from voxgen.training.watching.pictures import samples
 
 
 def train_diffusion(
     train: Path,
     val: Path,
     scale: Path,
+    autoencoder: Path,
     out: Path,
     state: Path,
     settings: DiffusionSettings,
@@ -30,7 +32,8 @@ def train_diffusion(
 ) -> None:
     """Write model.safetensors (averaged weights), config.json and history.csv into `out`.
 
-    `train` and `val` are latent folders; `state` holds resumable states.
+    `train` and `val` are latent folders, `state` holds resumable states; the `autoencoder` that made the
+    latents only decodes the pictures of samples.
 
     Raises:
         InputError: the latents and the scale do not belong together, or the training cannot go on.
@@ -46,7 +49,7 @@ def train_diffusion(
     inputs = {"autoencoder": latents["made_from"]["autoencoder"], "scale": digest(scale)}
     inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
     identity = fingerprint(
-        settings=settings.model_dump(mode="json", exclude={"training": {"epochs"}}),
+        settings=settings.model_dump(mode="json"),
         seed=seed,
         inputs=inputs,
         code=code_digest(__name__),
@@ -59,6 +62,7 @@ def train_diffusion(
         settings.training,
         seed,
         machine,
+        samples(autoencoder, whitening, tuple(latents["shape"]), seed, machine, latents["grid"]),
     )
     write_model(
         out,

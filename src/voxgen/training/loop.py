@@ -2,30 +2,47 @@
 
 import logging
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
-import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
+from safetensors.torch import load_file
+from torch import Tensor
 
-from voxgen.compute import launch
+from voxgen.compute import agreed, gathered, rank
 from voxgen.data.ahead import ahead
-from voxgen.errors import InputError
+from voxgen.errors import InputError, StoppedError
+from voxgen.objective import Objective
 from voxgen.randomness import generator
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine
+from voxgen.training.artefact import Trained, write_history, write_weights
+from voxgen.training.engine import Engine, Share
+from voxgen.training.interruption import Interruption, interruption
+from voxgen.training.memory import told_of_memory
 from voxgen.training.schedule import learning_rate
-from voxgen.training.state import load_state, locked, save_state
+from voxgen.training.shares import shares
+from voxgen.training.state import (
+    clear_states,
+    generators,
+    load_state,
+    locked,
+    room,
+    save_state,
+    set_generators,
+)
+from voxgen.training.watchdog import Watchdog
+from voxgen.training.watching.board import Board, Pictures
+from voxgen.training.watching.profile import profiled
 
 log = logging.getLogger(__name__)
+
+DEV_STEPS = 2  # of a fast_dev_run
+BEST, LAST = "best.safetensors", "last.safetensors"
+PROGRESS = ("epoch", "position", "sums", "history", "best")
 
 
 class Batches(Protocol):
@@ -39,238 +56,245 @@ class Batches(Protocol):
     def batch(self, items: NDArray[np.int64], epoch: int) -> tuple[Tensor, ...]: ...
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves: the averaged weights and one row of figures an epoch."""
-
-    weights: dict[str, Tensor]
-    history: list[dict[str, float]]
-
-
 def fit(
-    objective: nn.Module,
+    objective: Objective,
     train: Batches,
     val: Batches,
     folder: Path,
     settings: Training,
     seed: int,
     machine: Machine,
+    pictures: Pictures | None = None,
 ) -> Trained:
-    """Train `objective.model` and return its averaged weights; continues from the state in `folder`.
+    """Train `objective` and return the averaged weights of its model; continues from the state in `folder`.
 
-    `objective(*batch)` returns a dictionary of scalars with the key "loss". The state is saved at every
-    epoch and every `machine.checkpoint_minutes`. To resume, call again with the same arguments; to train
-    longer, raise `settings.epochs`.
+    The state is saved at every epoch and every `machine.checkpoint_minutes`. To resume, call again with the
+    same arguments; to train longer, raise `settings.epochs`. `pictures` draws what the averaged weights do,
+    from time to time, without drawing from torch's generator. Of several processes each calls this.
 
     Raises:
-        InputError: a split is empty, the loss is not finite, or another process trains in `folder`.
+        InputError: a split is empty, too many steps in a row are not finite, disk or memory are full,
+            or another process trains in `folder`.
+        StoppedError: the training was asked to stop, and has saved its state.
     """
     for name, items in (("train", train), ("val", val)):
         if not len(items):
             raise InputError(f"the {name} split is empty; raise data.split.{name} or give more clouds")
-    with locked(folder):
-        run = _Run(objective, train, val, folder, settings, seed, machine)
+    engine = Engine(objective, settings, machine)
+    with (
+        room(folder),
+        told_of_memory(settings, machine),
+        locked(folder) if rank() == 0 else nullcontext(),
+        interruption(machine.max_minutes) as asked,
+    ):
+        run = Run(engine, train, val, folder, settings, seed, machine, asked, pictures)
         run.resume()
         run.to_the_end()
-        return Trained(run.averaged_weights(), run.history)
+        return run.trained()
 
 
-class _Run:
+class Run:
     """One training under way. Its progress is `epoch`, and `position`: the steps done in that epoch."""
 
     def __init__(
         self,
-        objective: nn.Module,
+        engine: Engine,
         train: Batches,
         val: Batches,
         folder: Path,
         settings: Training,
         seed: int,
         machine: Machine,
+        asked: Interruption,
+        pictures: Pictures | None,
     ) -> None:
-        self.train, self.val = train, val
-        self.folder, self.settings, self.seed, self.machine = folder, settings, seed, machine
-        self.fabric: Fabric = launch(machine)
-        self.objective = objective
-        self.average = AveragedModel(objective, self.fabric.device, multi_avg_fn=_ema(settings.ema))
-        optimizer = torch.optim.AdamW(
-            objective.parameters(), settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        )
-        self.module, self.optimizer = self.fabric.setup(objective, optimizer)
-        if machine.compile:
-            self.objective.compile()
-        self.steps_per_epoch = -(-len(train) // settings.batch)
+        self.engine, self.train, self.val, self.folder = engine, train, val, folder
+        self.settings, self.seed, self.machine = settings, seed, machine
+        self.asked, self.pictures = asked, pictures
+        self.processes = engine.fabric.world_size
+        whole = -(-len(train) // settings.batch)
+        self.steps_per_epoch = min(whole, DEV_STEPS) if settings.fast_dev_run else whole
+        self.epochs = 1 if settings.fast_dev_run else settings.epochs
+        self.samples_per_step = len(train) / whole
         self.epoch, self.position = 0, 0
         self.sums: dict[str, float] = {}
         self.history: list[dict[str, float]] = []
-        self.best = float("inf")
-        self.saved_at = time.monotonic()
+        self.best: dict[str, float] = {"epoch": 0, "loss": float("inf")}
+        self.watchdog = Watchdog(machine.bad_steps)
+        self.saved_at = self.pictured_at = time.monotonic()
+        self.saved_step = 0
 
     @property
     def step(self) -> int:
-        """Optimiser steps done since the start."""
+        """Steps done since the start."""
         return self.epoch * self.steps_per_epoch + self.position
+
+    @property
+    def over(self) -> bool:
+        """Whether all epochs are done, or the validation loss fell no more."""
+        patience = self.settings.patience
+        return self.epoch >= self.epochs or bool(patience and self.epoch - self.best["epoch"] >= patience)
 
     def to_the_end(self) -> None:
         """Train the epochs that are left."""
-        total = self.settings.epochs * self.steps_per_epoch
+        total = self.epochs * self.steps_per_epoch
         with (
-            _Writer(self.folder / "tensorboard", self.step) as board,
-            tqdm(total=total, initial=self.step, unit="step", disable=None, dynamic_ncols=True) as bar,
+            Board(
+                self.folder / "tensorboard", self.step, total, self.machine.log_steps, shown=rank() == 0
+            ) as board,
+            profiled(self.folder / "profile", wanted=self.machine.profile and rank() == 0) as traced,
         ):
-            while self.epoch < self.settings.epochs:
-                self.train_epoch(bar)
-                figures = {"val_" + name: value for name, value in self.validate().items()}
-                self._finish_epoch(figures)
-                board.write(self.history[-1])
+            while not self.over:
+                self.train_epoch(board, traced)
+                self.end_epoch(self.validate())
+                board.epoch(self.history[-1])
+                self.draw(board)
+                self.stop_if(self.asked.reason)
 
-    def train_epoch(self, bar: "tqdm[Any]") -> None:
+    def train_epoch(self, board: Board, traced: Callable[[], None]) -> None:
         """The steps that are left of this epoch."""
-        self.objective.train()
-        with ahead(lambda items: self.train.batch(items, self.epoch), self._items_left()) as batches:
-            for batch in batches:
-                figures = self.train_step(batch)
-                for name, value in figures.items():
-                    self.sums[name] = self.sums.get(name, 0.0) + value
+        with ahead(self._shares, self._items_left()) as steps:
+            for shared in steps:
+                rate = self._rate(self.step)
+                step = self.engine.train_step(shared, rate)
                 self.position += 1
-                bar.update()
-                bar.set_postfix(loss=f"{figures['loss']:.4f}", epoch=self.epoch + 1, refresh=False)
-                if time.monotonic() - self.saved_at > 60 * self.machine.checkpoint_minutes:
-                    self.save()
+                if self.watchdog.see(step, self.epoch + 1, self.position):
+                    for name, value in step.figures.items():
+                        self.sums[name] = self.sums.get(name, 0.0) + value
+                board.step(self.step, self.epoch + 1, self.samples_per_step, rate, step.figures)
+                traced()
+                self.stop_if(self.asked.reason)
 
-    def train_step(self, batch: tuple[Tensor, ...]) -> dict[str, float]:
-        """One step of the optimiser; returns the objective's figures and the gradient's norm."""
-        settings = self.settings
-        horizon = settings.schedule_epochs * self.steps_per_epoch
-        rate = learning_rate(
-            self.step, settings.learning_rate, settings.floor, settings.warmup_steps, horizon
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        figures: dict[str, Tensor] = self.module(*self.fabric.to_device(batch))
-        self.optimizer.zero_grad()
-        self.fabric.backward(figures["loss"])
-        norm = self._clip()
-        if not (torch.isfinite(norm) and torch.isfinite(figures["loss"])):
-            raise InputError(
-                f"training: the loss or its gradient is not finite in epoch {self.epoch + 1}, "
-                f"step {self.position + 1} (loss {figures['loss'].item():g}); "
-                "lower learning_rate or set machine.precision: fp32"
-            )
-        self.optimizer.step()
-        self.average.update_parameters(self.objective)
-        return {**{name: value.item() for name, value in figures.items()}, "gradient_norm": norm.item()}
-
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The objective's figures over the val split, with averaged weights and fixed draws."""
-        self.average.eval()
+        batches = -(-len(self.val) // self.machine.batch)
+        asked = np.array_split(np.arange(len(self.val)), batches)[: 1 if self.settings.fast_dev_run else None]
+        mine = asked[rank() :: self.processes]
         totals: dict[str, float] = {}
-        asked = np.array_split(np.arange(len(self.val)), -(-len(self.val) // self.machine.batch))
-        with ahead(lambda items: self.val.batch(items, 0), asked) as batches:
-            for items, batch in zip(asked, batches, strict=True):
-                with self.fabric.autocast():
-                    figures = self.average(*self.fabric.to_device(batch))
-                for name, value in figures.items():
-                    totals[name] = totals.get(name, 0.0) + value.item() * len(items)
-        return {name: total / len(self.val) for name, total in totals.items()}
+        with ahead(lambda items: self.val.batch(items, 0), mine) as read:
+            for number in range(-(-len(asked) // self.processes)):
+                if number < len(mine):
+                    for name, value in self.engine.val_step(next(read)).items():
+                        totals[name] = totals.get(name, 0.0) + value * len(mine[number])
+                self.stop_if(self.asked.by_signal)  # a limit of time would never let it end
+        parts = gathered(totals)
+        seen = sum(map(len, asked))
+        return {name: sum(part.get(name, 0.0) for part in parts) / seen for name in parts[0]}
 
-    def averaged_weights(self) -> dict[str, Tensor]:
-        """The exponential moving average of the model's weights, on the CPU."""
-        state = self.average.module.get_submodule("model").state_dict()
-        return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    def end_epoch(self, figures: dict[str, float]) -> None:
+        """Take an epoch as done: a row of the history, snapshots, the state."""
+        good = max(1, self.steps_per_epoch - self.watchdog.skipped)
+        means = {f"train_{name}": total / good for name, total in self.sums.items()}
+        more, warnings = self.engine.objective.health(figures)
+        judged = {f"val_{name}": value for name, value in {**figures, **more}.items()}
+        rate, skipped = self._rate(self.step - 1), self.watchdog.skipped
+        self.epoch, self.position, self.sums, self.watchdog.skipped = self.epoch + 1, 0, {}, 0
+        row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate, "skipped": skipped}
+        self.history = [*self.history, {**row, **means, **judged}]
+        improved = figures["loss"] < self.best["loss"]
+        if improved:
+            self.best = {"epoch": self.epoch, "loss": figures["loss"]}
+        if rank() == 0:
+            for name in (LAST, BEST) if improved else (LAST,):
+                write_weights(self.folder / name, self.engine.averaged_weights())
+            write_history(self.folder, self.history)
+        self.save()
+        log.info(
+            "epoch %d of %d: train_loss %.4g, val_loss %.4g, best %.4g",
+            self.epoch,
+            self.epochs,
+            means.get("train_loss", float("nan")),
+            figures["loss"],
+            self.best["loss"],
+        )
+        for warning in warnings:
+            log.warning("epoch %d: %s", self.epoch, warning)
+
+    def draw(self, board: Board) -> None:
+        """Draw pictures, where it is time for them."""
+        due = time.monotonic() - self.pictured_at > 60 * self.machine.picture_minutes or self.over
+        if self.pictures and due and rank() == 0:
+            board.pictures(self.step, self.pictures(cast(Objective, self.engine.average.module)))
+            self.pictured_at = time.monotonic()
+
+    def stop_if(self, reason: str | None) -> None:
+        """Save the state where it is time to, and stop for a reason; all processes decide together.
+
+        Raises:
+            StoppedError: one of them has a reason.
+        """
+        due = time.monotonic() - self.saved_at > 60 * self.machine.checkpoint_minutes
+        due, stop = agreed([due, reason is not None], self.engine.fabric.device)
+        if (due or stop) and self.step > self.saved_step:
+            self.save()
+        if stop and not self.over:
+            reason = next(filter(None, gathered(reason)))
+            raise StoppedError(
+                f"stopped in epoch {self.epoch + 1}, step {self.position} ({reason}); the state is saved, "
+                "run the same command again"
+            )
 
     def save(self) -> None:
         """Write the state: everything that the next step depends on."""
-        random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+        random = gathered(generators())
+        self.saved_at, self.saved_step = time.monotonic(), self.step
+        if rank():
+            return
         state = {
-            "objective": self.objective.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "engine": self.engine.state_dict(),
             "random": random,
-            "progress": {"epoch": self.epoch, "position": self.position, "best": self.best},
-            "sums": self.sums,
-            "history": self.history,
+            "progress": {name: getattr(self, name) for name in PROGRESS},
+            "watchdog": self.watchdog.state_dict(),
         }
-        save_state(self.folder, state)
-        self.saved_at = time.monotonic()
+        save_state(self.folder, state, self.epoch, self.position)
+        clear_states(self.folder, self.machine.keep, int(self.best["epoch"]))
 
     def resume(self) -> None:
         """Take up the state in the folder, if there is one.
 
         Raises:
-            InputError: it is already past `settings.epochs`.
+            InputError: it is already past `settings.epochs`, or processes see different ones.
         """
         state = load_state(self.folder)
         if state is None:
             return
-        reached = state["progress"]["epoch"] + (state["progress"]["position"] > 0)
-        if reached > self.settings.epochs:
+        for name, value in state["progress"].items():
+            setattr(self, name, value)
+        reached = self.epoch + (self.position > 0)
+        if reached > self.epochs:
             raise InputError(
-                f"{self.folder}: trained into epoch {reached}, past the {self.settings.epochs} asked for; "
+                f"{self.folder}: trained into epoch {reached}, past the {self.epochs} asked for; "
                 f"set epochs to {reached} or more, or delete this folder to train anew"
             )
-        self.objective.load_state_dict(state["objective"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["random"]["cpu"])
-        if len(state["random"]["cuda"]) == torch.cuda.device_count():
-            torch.cuda.set_rng_state_all(state["random"]["cuda"])
-        self.epoch, self.position, self.best = (
-            state["progress"][key] for key in ("epoch", "position", "best")
-        )
-        self.sums, self.history = state["sums"], state["history"]
+        self.engine.load_state_dict(state["engine"])
+        if len(state["random"]) == self.processes:
+            set_generators(state["random"][rank()])
+        self.watchdog.load_state_dict(state["watchdog"])
+        self.saved_step = self.step
+        if len(set(gathered(self.step))) > 1:
+            raise InputError(
+                f"{self.folder}: the nodes see different states here; give a folder that they share"
+            )
         log.info("resumed at epoch %d, step %d of %d", self.epoch + 1, self.position, self.steps_per_epoch)
 
-    def _clip(self) -> Tensor:
-        norm = self.fabric.clip_gradients(
-            self.module, self.optimizer, max_norm=self.settings.clip, error_if_nonfinite=False
+    def trained(self) -> Trained:
+        """The weights that are to be kept, and the history."""
+        if self.settings.weights == "best" and self.best["epoch"]:
+            return Trained(load_file(self.folder / BEST), int(self.best["epoch"]), self.history)
+        return Trained(self.engine.averaged_weights(), self.epoch, self.history)
+
+    def _rate(self, step: int) -> float:
+        settings = self.settings
+        horizon = settings.schedule_epochs * self.steps_per_epoch
+        return learning_rate(
+            step, settings.learning_rate, settings.floor, settings.warmup_steps, horizon, settings.schedule
         )
-        return torch.as_tensor(norm)
 
     def _items_left(self) -> Iterator[NDArray[np.int64]]:
         order = generator(self.seed, "order", self.epoch).permutation(len(self.train))
-        batches = np.array_split(order, self.steps_per_epoch)
-        yield from batches[self.position :]
+        batches = np.array_split(order, -(-len(self.train) // self.settings.batch))
+        yield from batches[self.position : self.steps_per_epoch]
 
-    def _finish_epoch(self, figures: dict[str, float]) -> None:
-        means = {"train_" + name: total / self.steps_per_epoch for name, total in self.sums.items()}
-        rate = float(self.optimizer.param_groups[0]["lr"])
-        self.epoch, self.position, self.sums = self.epoch + 1, 0, {}
-        self.best = min(self.best, figures["val_loss"])
-        row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate, **means, **figures}
-        self.history = [*self.history, row]
-        self.save()
-        shown = ", ".join(f"{name} {row[name]:.4g}" for name in ("train_loss", "val_loss"))
-        log.info("epoch %d of %d: %s, best %.4g", self.epoch, self.settings.epochs, shown, self.best)
-
-
-class _Writer:
-    """TensorBoard scalars of each epoch; a resumed run replaces what was written after its state.
-
-    `purge_step` hides what stands at that step and after it; the row at the state's own step is to stay.
-    """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1)
-
-    def __enter__(self) -> "_Writer":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def write(self, row: dict[str, float]) -> None:
-        for name, value in row.items():
-            self._writer.add_scalar(name, value, int(row["step"]))
-
-
-def _ema(decay: float) -> Any:
-    """Exponential moving average whose decay grows from 0.1 to `decay` over the first steps."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        ramp = (1 + count.item()) / (10 + count.item())
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, ramp))
-
-    return update
+    def _shares(self, items: NDArray[np.int64]) -> list[Share]:
+        parts = shares(items, rank(), self.processes, self.machine.micro_batch)
+        return [Share(self.train.batch(part, self.epoch), weight) for part, weight in parts]

@@ -1,23 +1,39 @@
-"""The resumable state of a training: one folder a fingerprint, one lock, one file that is replaced whole."""
+"""The resumable states of a training: one folder a fingerprint, one lock, files whole or not at all."""
 
+import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from zipfile import ZipFile
 
 import torch
+from torch import Tensor
 
 from voxgen.errors import InputError
-from voxgen.io.files import replacing
+from voxgen.io.files import clear_half_written, replacing
+
+log = logging.getLogger(__name__)
+
+PATTERN = "state-*.pt"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fingerprint(**identity: Any) -> str:
-    """A short name of everything that makes a state unusable for another training when it differs."""
+    """A short name of everything that makes a state unusable for another training when it differs.
+
+    How many epochs there are is left out of a section `training`: raising them continues.
+    """
+    settings = identity.get("settings", {})
+    if "training" in settings:
+        kept = {name: value for name, value in settings["training"].items() if name != "epochs"}
+        identity = {**identity, "settings": {**settings, "training": kept}}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -25,7 +41,7 @@ def fingerprint(**identity: Any) -> str:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the state folder; the lock goes with the process, however it ends.
 
-    Half-written states that a killed process left are removed.
+    Half-written files that a killed process left are removed.
 
     Raises:
         InputError: another process holds it; the message names it.
@@ -43,30 +59,109 @@ def locked(folder: Path) -> Iterator[None]:
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}")
         lock.flush()
-        for abandoned in folder.glob(".*.state.pt"):
-            abandoned.unlink()
+        clear_half_written(folder)
         yield
 
 
-def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Replace the folder's state; a kill at any moment leaves the old one or the new one."""
-    with replacing(folder / "state.pt") as temporary:
-        torch.save(state, temporary)
+@contextmanager
+def room(folder: Path) -> Iterator[None]:
+    """Turn whatever comes of a full disk or quota into one message.
+
+    Raises:
+        InputError: there is no room left.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        words = _no_room(error)
+        if words is None:
+            raise
+        raise InputError(
+            f"{folder}: {words}; the last good state is kept: free space, or lower machine.keep, and run the "
+            "same command again"
+        ) from None
+
+
+def _no_room(error: BaseException | None) -> str | None:
+    """What the system says of a full disk, where an error or one behind it comes of that: torch hides it."""
+    while error:
+        for words in map(os.strerror, FULL):
+            if words in str(error):
+                return words
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def save_state(folder: Path, state: dict[str, Any], epoch: int, position: int) -> None:
+    """Write the state after `epoch` epochs and `position` steps; a kill leaves the others whole.
+
+    States beyond it are removed: they could not be read, or this one would follow them.
+    """
+    path = folder / f"state-{epoch:05d}-{position:07d}.pt"
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)
+    for beyond in folder.glob(PATTERN):
+        if beyond.name > path.name:
+            beyond.unlink()
+
+
+def clear_states(folder: Path, keep: Literal["all", "best"] | int, best: int) -> None:
+    """Remove all states but the latest and those of epochs that are kept; `best` is the best epoch."""
+    *older, _ = sorted(folder.glob(PATTERN))
+    epochs = [path for path in older if _progress(path)[1] == 0]
+    if keep == "best":
+        kept = [path for path in epochs if _progress(path)[0] == best]
+    else:
+        kept = epochs if keep == "all" else epochs[-keep:]
+    for path in set(older) - set(kept):
+        path.unlink()
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """The folder's last state, or None where there is none.
+    """The folder's latest readable state, or None where there is none; the log names those passed over.
 
     Raises:
-        InputError: the file is there but cannot be read.
+        InputError: there are states, but none can be read.
     """
-    path = folder / "state.pt"
-    if not path.is_file():
-        return None
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    paths = sorted(folder.glob(PATTERN), reverse=True)
+    for path in paths:
+        try:
+            return _read(path)
+        except Exception as error:
+            log.warning("%s: not a readable state (%s); the one before is taken", path, error)
+    if paths:
         raise InputError(
-            f"{path}: not a readable state ({error}); delete it to train from the start"
-        ) from None
+            f"{folder}: none of its {len(paths)} states can be read; delete it to train from the start"
+        )
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with ZipFile(path) as parts:  # torch does not look at the checksums that it writes
+        if (damaged := parts.testzip()) is not None:
+            raise ValueError(f"{damaged} is damaged")
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
+
+
+def _progress(path: Path) -> tuple[int, int]:
+    """The epochs, and the steps after them, that a state's name tells."""
+    _, epoch, position = path.stem.split("-")
+    return int(epoch), int(position)
+
+
+def generators() -> dict[str, Tensor]:
+    """The states of torch's generators of random numbers, of the CPU and of the GPU in use."""
+    states = {"cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state()
+    return states
+
+
+def set_generators(states: dict[str, Tensor]) -> None:
+    """Take up what `generators` gave, as far as the devices are there."""
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])

@@ -1,0 +1,170 @@
+"""A training's moving parts and one step of them: networks, averages, optimisers, precision, processes."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel
+
+from voxgen.compute import launch_together, synchronised
+from voxgen.layers import accelerate
+from voxgen.objective import Objective
+from voxgen.settings.models import Training
+from voxgen.settings.sections import Machine
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a process takes at once of a step's items; `weight` is its share of all of them."""
+
+    batch: tuple[Tensor, ...]
+    weight: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """The figures of a step, and the name of the first tensor that was not finite, if one was."""
+
+    figures: dict[str, float]
+    bad: str | None
+
+
+class Engine:
+    """An objective on its device, with its averages and an optimiser for each of its turns."""
+
+    def __init__(self, objective: Objective, settings: Training, machine: Machine) -> None:
+        self.fabric = launch_together(machine, several_turns=len(objective.turns) > 1)
+        self.objective = objective = synchronised(objective, self.fabric)
+        accelerate(objective, self.fabric.device, machine.recompute)
+        self._clip = settings.clip
+        self._scaler = getattr(self.fabric.strategy.precision, "scaler", None)
+        optimizers = [
+            AdamW(
+                objective.get_submodule(turn).parameters(),
+                settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                fused=self._scaler is None,  # gradients that a fused optimiser unscales cannot be clipped
+            )
+            for turn in objective.turns
+        ]
+        self.module, *self._optimizers = self.fabric.setup(self.objective, *optimizers)
+        self.average = AveragedModel(self.objective, multi_avg_fn=_ema(settings.ema))
+        if machine.compile:
+            self.objective.compile()
+
+    def train_step(self, shares: Sequence[Share], rate: float) -> Step:
+        """One step of every optimiser at a learning rate, on gradients summed over `shares`.
+
+        A turn whose loss or gradient is not finite leaves the weights as they are.
+        """
+        self.objective.train()
+        steps = []
+        for turn, optimizer in zip(self.objective.turns, self._optimizers, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.zero_grad()
+            self._alone(turn)
+            figures = self._backward(turn, shares)
+            steps.append(self._update(turn, optimizer, figures))
+        return Step(
+            {name: value for step in steps for name, value in step.figures.items()},
+            next((step.bad for step in steps if step.bad), None),
+        )
+
+    @torch.no_grad()
+    def val_step(self, batch: tuple[Tensor, ...]) -> dict[str, float]:
+        """The objective's figures for a batch, with averaged weights."""
+        self.average.eval()
+        with self.fabric.autocast():
+            figures: dict[str, Tensor] = self.average(*self.fabric.to_device(batch))
+        return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+
+    def averaged_weights(self) -> dict[str, Tensor]:
+        """The exponential moving average of the model's weights, on the CPU."""
+        state = self.average.module.get_submodule("model").state_dict()
+        return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next step depends on, but for generators of random numbers."""
+        return {
+            "objective": self.objective.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "scaler": self._scaler.state_dict() if self._scaler else {},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what `state_dict` gave."""
+        self.objective.load_state_dict(state["objective"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, content in zip(self._optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(content)
+        if self._scaler and state["scaler"]:
+            self._scaler.load_state_dict(state["scaler"])
+
+    def _alone(self, turn: str) -> None:
+        """Let a turn's backward reach no weights but its own."""
+        if len(self.objective.turns) > 1:
+            self.objective.requires_grad_(False)
+            self.objective.get_submodule(turn).requires_grad_(True)
+
+    def _backward(self, turn: str, shares: Sequence[Share]) -> dict[str, Tensor]:
+        """Sum up the gradients; returns figures over the whole batch.
+
+        A loss that is not finite makes its gradient so, in every process: one check serves both.
+        """
+        keywords = {"turn": turn} if len(self.objective.turns) > 1 else {}
+        totals: dict[str, Tensor] = {}
+        for number, share in enumerate(shares, 1):
+            with self.fabric.no_backward_sync(self.module, enabled=number < len(shares)):
+                figures = self.module(*self.fabric.to_device(share.batch), **keywords)
+                loss = figures["loss"] * (share.weight * self.fabric.world_size)
+                self.fabric.backward(loss * (1 + 0 * loss.detach()))
+            for name, value in figures.items():
+                totals[name] = totals.get(name, 0) + share.weight * value.detach()
+        if self.fabric.world_size > 1:
+            summed = self.fabric.all_reduce(torch.stack(list(totals.values())), reduce_op="sum")
+            totals = dict(zip(totals, summed, strict=True))
+        return totals
+
+    def _update(self, turn: str, optimizer: Any, figures: dict[str, Tensor]) -> Step:
+        parameters = dict(self.objective.get_submodule(turn).named_parameters(turn))
+        gradients = [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        finite = math.isfinite(norm)
+        if finite:
+            norm = torch.as_tensor(self.fabric.clip_gradients(self.module, optimizer, max_norm=self._clip))
+        if finite or self._scaler:  # which skips the step itself, and lowers its scale
+            optimizer.step()
+        if finite and turn == "model":
+            self.average.update_parameters(self.objective)
+        measured = torch.stack([*figures.values(), norm]).tolist()
+        prefix = "" if turn == self.objective.turns[0] else f"{turn}_"
+        named = dict(zip((prefix + name for name in [*figures, "gradient_norm"]), measured, strict=True))
+        return Step(named, None if finite else _first_bad(named, parameters))
+
+
+def _first_bad(figures: dict[str, float], parameters: Mapping[str, Tensor]) -> str:
+    """What was not finite: the figures that were not, else a gradient."""
+    bad = [name for name, value in figures.items() if not math.isfinite(value)]
+    if len(bad) > 1:
+        return ", ".join(name for name in bad if not name.endswith("gradient_norm"))
+    for name, parameter in parameters.items():
+        if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
+            return f"the gradient of {name}"
+    return "the norm of the gradient"
+
+
+def _ema(decay: float) -> Any:
+    """Exponential moving average whose decay grows from 0.1 to `decay` over the first steps."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+        ramp = (1 + count.item()) / (10 + count.item())
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, ramp))
+
+    return update

@@ -1,0 +1,36 @@
+"""A training that needs more memory than there is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from voxgen.errors import InputError
+from voxgen.settings.models import Training
+from voxgen.settings.sections import Machine
+
+NO_MEMORY = "can't allocate memory"  # of torch's allocator on the CPU, which raises a RuntimeError
+
+
+@contextmanager
+def told_of_memory(settings: Training, machine: Machine) -> Iterator[None]:
+    """Turn a failed allocation into advice.
+
+    Raises:
+        InputError: memory ran out.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        of_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not (of_gpu or isinstance(error, MemoryError) or NO_MEMORY in str(error)):
+            raise
+        share = -(-settings.batch // (machine.gpus * machine.nodes))
+        at_once = min(machine.micro_batch or share, share)
+        ways = [f"set machine.micro_batch: {at_once // 2}"] if at_once > 1 else []
+        ways += [] if machine.recompute else ["set machine.recompute: true"]
+        ways += ["train on smaller volumes (data.train_shape, autoencoder.patch) or a narrower network"]
+        short = "GPU memory" if of_gpu else "memory"
+        raise InputError(
+            f"training: out of {short} with {at_once} items at once in a step; {', or '.join(ways)}"
+        ) from error

@@ -1,0 +1,171 @@
+"""Trainings on 8-cubes, with something that happens to them where a test wants it."""
+
+import io
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from voxgen.settings.sections import Settings
+from voxgen.stages.train_autoencoder import train_autoencoder
+from voxgen.stages.train_diffusion import train_diffusion
+from voxgen.training import artefact
+from voxgen.training.engine import Engine
+
+TRAININGS = ("autoencoder", "diffusion")
+MODEL = {"model.safetensors", "config.json", "history.csv"}
+EPOCHS = 3
+STEPS = 2  # an epoch
+
+
+@dataclass(frozen=True)
+class Fired:
+    """A training whose model and states lie in a folder; `made` holds what the stages before it made."""
+
+    training: str
+    voxels: Path
+    made: Path
+    folder: Path
+    settings: Settings
+    checkpoint_minutes: float = 1e-9  # a state after every step
+    max_minutes: float | None = None
+
+    @property
+    def model(self) -> Path:
+        """Where the outputs go."""
+        return self.folder / "model"
+
+    @property
+    def state(self) -> Path:
+        """Where the folders of states are."""
+        return self.folder / "state"
+
+    def states(self) -> list[Path]:
+        """All states, the earliest first."""
+        return sorted(self.state.glob("*/state-*.pt"))
+
+    def train(self) -> None:
+        """Call the stage."""
+        minutes = {"checkpoint_minutes": self.checkpoint_minutes, "max_minutes": self.max_minutes}
+        machine = self.settings.machine.model_copy(update=minutes)
+        lengths = {"epochs": EPOCHS, "schedule_epochs": EPOCHS}
+        section = self.settings.autoencoder if self.training == "autoencoder" else self.settings.diffusion
+        training = section.training.model_copy(update=lengths)
+        arguments: dict[str, Any] = {
+            "out": self.model,
+            "state": self.state,
+            "settings": section.model_copy(update={"training": training}),
+            "seed": self.settings.seed,
+            "machine": machine,
+        }
+        if self.training == "autoencoder":
+            train_autoencoder(
+                *((self.voxels / f"{split}.csv", self.voxels / split) for split in ("train", "val")),
+                *(self.voxels / "grid.json", self.voxels / "intensity.json"),
+                flips=self.settings.data.flips,
+                rotations=self.settings.data.rotations,
+                **arguments,
+            )
+            return
+        latents = self.made / "latents"
+        train_diffusion(
+            *(latents / "train", latents / "val", latents / "scale.json", self.made / "autoencoder"),
+            **arguments,
+        )
+
+    def killed(self, moment: Callable[[], None]) -> int:
+        """The exit code of a process that trains after `moment` has set what is to kill it.
+
+        It is forked from one that has imported everything and trained nothing: that takes no second.
+        """
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([train_autoencoder.__module__, train_diffusion.__module__])
+        process = context.Process(target=_train_until, args=(self, moment))
+        process.start()
+        process.join(120)
+        assert process.exitcode is not None, "it was not killed, and did not end"
+        return process.exitcode
+
+
+def assert_same(fired: Fired, whole: Fired) -> None:
+    """Outputs equal bit for bit, and nothing half-written beside them."""
+    assert {path.name for path in fired.model.iterdir()} == MODEL
+    for name in MODEL:
+        assert (fired.model / name).read_bytes() == (whole.model / name).read_bytes(), name
+    assert not half_written(fired)
+
+
+def half_written(fired: Fired) -> list[Path]:
+    """Files that were not finished."""
+    return [path for folder in (fired.model, fired.state) for path in folder.rglob(".*")]
+
+
+def before_call(
+    number: int, owner: Any, name: str, act: Callable[[], Any], put: Callable[..., None] = setattr
+) -> None:
+    """Let the call of that number, from 0, of a function or method do something first."""
+    original, numbers = getattr(owner, name), count()
+
+    def replacement(*arguments: Any, **keywords: Any) -> Any:
+        if next(numbers) == number:
+            act()
+        return original(*arguments, **keywords)
+
+    put(owner, name, replacement)
+
+
+def _train_until(fired: Fired, moment: Callable[[], None]) -> None:
+    moment()
+    fired.train()
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def between_steps() -> None:
+    """Die before the second step of the second epoch."""
+    before_call(STEPS + 1, Engine, "train_step", _die)
+
+
+def in_validation() -> None:
+    """Die in the validation of the second epoch."""
+    before_call(1, Engine, "val_step", _die)
+
+
+def in_the_states_write() -> None:
+    """Die in the second epoch, when half of its first state is written."""
+    save, numbers = torch.save, count()
+
+    def half(content: Any, file: io.BufferedWriter) -> None:
+        if next(numbers) <= STEPS:
+            return save(content, file)
+        whole = io.BytesIO()
+        save(content, whole)
+        file.write(whole.getvalue()[: whole.tell() // 2])
+        file.flush()
+        return _die()
+
+    torch.save = half
+
+
+def while_outputs_are_written() -> None:
+    """Die when history.csv and config.json are there, and half of model.safetensors."""
+    save = artefact.save_file
+
+    def half(weights: dict[str, torch.Tensor], path: Path) -> None:
+        save(weights, path)
+        if path.name.endswith(".model.safetensors"):
+            os.truncate(path, path.stat().st_size // 2)
+            _die()
+
+    artefact.save_file = half
+
+
+MOMENTS = (between_steps, in_validation, in_the_states_write, while_outputs_are_written)
