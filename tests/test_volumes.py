@@ -334,7 +334,7 @@ def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
         weights.add((out / "model.safetensors").read_bytes())
         assert read_json(out / "config.json")["grid"]["shape"] == [8, 8, 8]
     assert len(weights) == 1
-    assert threads[threading.current_thread()] == 2 * VOLUMES["val"]  # of which pictures are to be made
+    assert threads[threading.current_thread()] == VOLUMES["val"]  # for pictures; where there is one reader
 
 
 def test_latents_are_encoded_in_every_view(voxels: Path, settings: Settings, tmp_path: Path) -> None:
