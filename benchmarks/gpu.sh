@@ -69,6 +69,8 @@ cp results/evaluation/reconstruction.json results/evaluation/samples.json "$out"
 "$python" benchmarks/summary.py results | tee "$out/summary.md"
 
 for size in 64 128; do
-    "$python" benchmarks/training.py --device cuda --config "config/bench-$size.yaml" --compile --memory \
-        --out "$out/training.md"
+    for what in --compile --memory; do
+        "$python" benchmarks/training.py --device cuda --config "config/bench-$size.yaml" "$what" \
+            --out "$out/training.md"
+    done
 done

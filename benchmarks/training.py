@@ -5,9 +5,10 @@
     python benchmarks/training.py --equal
 
 The plain loop has the same networks, losses and batches: fp32, contiguous volumes, MONAI's default attention,
-AdamW as it comes; volumes are encoded by the frozen autoencoder at every step of the diffusion. Each way is
-run once to warm up; what follows are medians of rounds in which the ways take turns, and medians of the ratio
-in a round. Where others use the machine, give --busy: wall times of two threads mean nothing there. The plain loop gets memory as glibc gives it by default.
+AdamW as it comes; volumes are encoded by the frozen autoencoder at every step of the diffusion, and memory is
+glibc's by default. Each way is run once to warm up; what follows are medians of rounds in which the ways take
+turns, and medians of the ratio in a round. Where others use the machine, give --busy: wall times of two
+threads mean nothing there.
 """
 
 import argparse
@@ -19,8 +20,9 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -46,7 +48,7 @@ from voxgen.io.files import write_table
 from voxgen.io.latents import write_latents
 from voxgen.io.nifti import write_volume
 from voxgen.layers import accelerate
-from voxgen.memory import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
+from voxgen.allocator import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
 from voxgen.scale import LatentScale
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
@@ -123,7 +125,9 @@ class PlainLoop:
         self.objective, self.clip = objective, clip
         self.optimizer = torch.optim.AdamW(objective.parameters(), rate, weight_decay=0.0)
 
-    def step(self, *batch: Tensor) -> None:
+    def step(self, *batch: Tensor, rate: float | None = None) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate or group["lr"]
         self.optimizer.zero_grad()
         self.objective(*batch)["loss"].backward()
         nn.utils.clip_grad_norm_(self.objective.parameters(), self.clip)
@@ -151,8 +155,8 @@ def engine(settings: Settings, objective: nn.Module, part: str) -> Engine:
     return Engine(objective, getattr(settings, part).training, settings.machine)
 
 
-def autoencoder_ways(options: argparse.Namespace) -> dict[str, Way]:
-    """A step of the autoencoder."""
+def autoencoder_ways(options: argparse.Namespace, names: Sequence[str] = ()) -> dict[str, Way]:
+    """A step of the autoencoder, in all ways or in some."""
     settings = chosen(options)
     training = settings.autoencoder.training
     device = launch(settings.machine).device
@@ -161,9 +165,11 @@ def autoencoder_ways(options: argparse.Namespace) -> dict[str, Way]:
     loop = PlainLoop(plain(autoencoder(settings), device), training.learning_rate, training.clip)
     ways: dict[str, Way] = {"MONAI": lambda: loop.step(x.to(device), noise.to(device))}
     for name, machine in variants(options).items():
+        if names and name not in names:
+            continue
         changed = chosen(options, **machine)
         made = engine(changed, autoencoder(changed), "autoencoder")
-        ways[name] = lambda made=made: made.train_step([Share((x, noise), 1.0)], training.learning_rate)
+        ways[name] = partial(made.train_step, [Share((x, noise), 1.0)], training.learning_rate)
     return ways
 
 
@@ -206,7 +212,7 @@ def diffusion_ways(options: argparse.Namespace) -> dict[str, Way]:
         changed = chosen(options, **machine)
         made = engine(changed, denoiser(changed), "diffusion")
         share = Share((latent, noise, times), 1.0)
-        ways[name] = lambda made=made, share=share: made.train_step([share], training.learning_rate)
+        ways[name] = partial(made.train_step, [share], training.learning_rate)
     return ways
 
 
@@ -299,20 +305,20 @@ def speed(options: argparse.Namespace) -> Iterator[str]:
 
 
 def peak(options: argparse.Namespace, name: str) -> float:
-    """The most memory [GB] that two autoencoder steps of a way need beyond its start, in this process."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    way = autoencoder_ways(options)[name]
+    """The most memory [GB] that two autoencoder steps of a way need beyond network and data, in this process."""
     (usual_memory if name == "MONAI" else keep_freed_memory)()
+    way = autoencoder_ways(options, [name])[name]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(2):
         way()
-    if launch(chosen(options).machine).device.type == "cuda":
+    if options.device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e9
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e9
 
 
 def memory(options: argparse.Namespace) -> Iterator[str]:
     """The table of peak memory, each in a fresh process."""
-    yield from ("", "| an autoencoder step | peak memory [GB] |", "|---|---:|")
+    yield from ("| an autoencoder step | peak memory [GB] |", "|---|---:|")
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
         for name in ("MONAI", *variants(options)):
             yield f"| {name} | {pool.submit(peak, options, name).result():.2f} |"
@@ -324,7 +330,7 @@ def equal(options: argparse.Namespace) -> Iterator[str]:
     shape = posterior_shape(settings)
     x = volumes(settings, settings.data.synthetic.clouds)
     noise = torch.randn(len(x), *shape, generator=torch.Generator().manual_seed(1))
-    yield from ("", f"| after {EQUAL_STEPS} steps | way | validation loss | seconds |", "|---|---|---:|---:|")
+    yield from (f"| after {EQUAL_STEPS} steps | way | validation loss | seconds |", "|---|---|---:|---:|")
     first = autoencoder(settings)
     yield from compared("autoencoder", settings, first, (x, noise))
     with torch.no_grad():
@@ -342,15 +348,15 @@ def compared(part: str, settings: Settings, objective: nn.Module, data: tuple[Te
     train = len(data[0]) * 4 // 5
     draws = np.random.default_rng(0)
     seconds = {"MONAI": 0.0, "voxgen": 0.0}
-    for _ in range(EQUAL_STEPS):
+    for step in range(EQUAL_STEPS):
+        rate = training.learning_rate * (1 - step / EQUAL_STEPS)
         items = draws.permutation(train)[: training.batch]
         batch = tuple(values[items] for values in data)
         if part == "diffusion":
             batch = batch[0], torch.from_numpy(draws.standard_normal(batch[0].shape, np.float32)), batch[2]
         moved = [values.to(device) for values in batch]
-        seconds["MONAI"] += timed(lambda moved=moved: loop.step(*moved))
-        share = Share(batch, 1.0)
-        seconds["voxgen"] += timed(lambda share=share: made.train_step([share], training.learning_rate))
+        seconds["MONAI"] += timed(partial(loop.step, *moved, rate=rate))
+        seconds["voxgen"] += timed(partial(made.train_step, [Share(batch, 1.0)], rate))
     trained = {"MONAI": objective, "voxgen": copy.deepcopy(objective)}
     trained["voxgen"].load_state_dict(made.objective.state_dict())
     for name, judged in trained.items():
@@ -378,8 +384,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     if options.equal:
         yield from equal(options)
         return
-    yield from speed(options)
-    yield from memory(options) if options.memory else ()
+    yield from memory(options) if options.memory else speed(options)
 
 
 if __name__ == "__main__":
@@ -392,7 +397,7 @@ if __name__ == "__main__":
         "--only", nargs="*", default=[], help="autoencoder step, encoding, diffusion step ..."
     )
     parser.add_argument("--compile", action="store_true", help="also with torch.compile")
-    parser.add_argument("--memory", action="store_true", help="also peak memory, in fresh processes")
+    parser.add_argument("--memory", action="store_true", help="instead, peak memory, in fresh processes")
     parser.add_argument("--equal", action="store_true", help="instead, the losses of both after 500 steps")
     parser.add_argument("--out", type=Path, help="Markdown file to append to")
     given = parser.parse_args()

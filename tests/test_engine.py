@@ -1,6 +1,7 @@
 """One step of a training, alone: known answers, accumulation, precision, two networks against each other."""
 
 import math
+import shutil
 from copy import deepcopy
 from typing import ClassVar
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
 from voxgen.objective import Objective
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine, Settings
@@ -236,3 +238,20 @@ def test_the_state_of_two_networks_is_taken_up_whole(training: Training, machine
     other.load_state_dict(deepcopy(engine.state_dict()))
     assert engine.train_step(batch, RATE) == other.train_step(batch, RATE)
     assert all(torch.equal(value, weights(other)[name]) for name, value in weights(engine).items())
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of what torch itself does
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_blocks_give_the_same_step(training: Training, machine: Machine) -> None:
+    network = {"channels": [8], "res_blocks": 1, "attention_levels": [False], "latent_channels": 2}
+    batch = whole(torch.rand(2, 1, 8, 8, 8), torch.randn(2, 2, 8, 8, 8))
+    found = []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        objective = AutoencoderObjective(build_autoencoder({**network, "norm_groups": 4}), 4.0, 1e-4)
+        engine = Engine(objective, training, machine.model_copy(update={"compile": compiled}))
+        steps = [engine.train_step(batch, 1e-3).figures for _ in range(3)]
+        found.append([*steps, engine.val_step(batch[0].batch)])
+    for plain, compiled_figures in zip(*found, strict=True):
+        assert compiled_figures == pytest.approx(plain, rel=1e-3)

@@ -12,6 +12,7 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import distributed, nn
 
+from voxgen.allocator import keep_freed_memory
 from voxgen.errors import InputError
 from voxgen.settings.sections import Machine
 
@@ -119,7 +120,10 @@ def _device(machine: Machine) -> str:
     has_gpu = torch.cuda.is_available()
     if machine.device == "cuda" and not has_gpu:
         raise InputError("machine.device: cuda, but torch finds no GPU; give auto or cpu")
-    return "cuda" if has_gpu and machine.device != "cpu" else "cpu"
+    if has_gpu and machine.device != "cpu":
+        return "cuda"
+    keep_freed_memory()
+    return "cpu"
 
 
 def _precision(machine: Machine, device: str) -> Precision:

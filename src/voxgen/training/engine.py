@@ -11,7 +11,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from voxgen.compute import launch_together, synchronised
-from voxgen.layers import accelerate
+from voxgen.layers import accelerate, compile_blocks
 from voxgen.objective import Objective
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine
@@ -54,7 +54,8 @@ class Engine:
         self.module, *self._optimizers = self.fabric.setup(self.objective, *optimizers)
         self.average = AveragedModel(self.objective, multi_avg_fn=_ema(settings.ema))
         if machine.compile:
-            self.objective.compile()
+            compile_blocks(self.objective)
+            compile_blocks(self.average)
 
     def train_step(self, shares: Sequence[Share], rate: float) -> Step:
         """One step of every optimiser at a learning rate, on gradients summed over `shares`.
