@@ -35,6 +35,7 @@ from monai.networks.blocks import SABlock
 from snakemake.utils import update_config
 from torch import Tensor, nn
 
+from voxgen.allocator import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
 from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
 from voxgen.compute import launch
 from voxgen.data.ahead import ahead
@@ -48,7 +49,6 @@ from voxgen.io.files import write_table
 from voxgen.io.latents import write_latents
 from voxgen.io.nifti import write_volume
 from voxgen.layers import accelerate
-from voxgen.allocator import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
 from voxgen.scale import LatentScale
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
@@ -305,7 +305,7 @@ def speed(options: argparse.Namespace) -> Iterator[str]:
 
 
 def peak(options: argparse.Namespace, name: str) -> float:
-    """The most memory [GB] that two autoencoder steps of a way need beyond network and data, in this process."""
+    """The most memory [GB] that two autoencoder steps of a way need in this process, beyond its start."""
     (usual_memory if name == "MONAI" else keep_freed_memory)()
     way = autoencoder_ways(options, [name])[name]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -380,7 +380,11 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     """The lines of the benchmark."""
     yield f"## {options.config.stem}\n"
     measured = "CPU time of one thread" if options.busy else "wall time"
-    yield f"Device: {hardware(options)}; {measured}, medians of {options.rounds} rounds\n"
+    if options.equal:
+        repeats = "32³ with smaller networks, one training each"
+    else:
+        repeats = "fresh processes" if options.memory else f"medians of {options.rounds} rounds"
+    yield f"Device: {hardware(options)}; {measured}, {repeats}\n"
     if options.equal:
         yield from equal(options)
         return

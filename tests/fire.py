@@ -15,7 +15,6 @@ import torch
 from voxgen.settings.sections import Settings
 from voxgen.stages.train_autoencoder import train_autoencoder
 from voxgen.stages.train_diffusion import train_diffusion
-from voxgen.training import artefact
 from voxgen.training.engine import Engine
 
 TRAININGS = ("autoencoder", "diffusion")
@@ -157,15 +156,15 @@ def in_the_states_write() -> None:
 
 def while_outputs_are_written() -> None:
     """Die when history.csv and config.json are there, and half of model.safetensors."""
-    save = artefact.save_file
+    write = Path.write_bytes
 
-    def half(weights: dict[str, torch.Tensor], path: Path) -> None:
-        save(weights, path)
+    def half(path: Path, content: bytes) -> int:
         if path.name.endswith(".model.safetensors"):
-            os.truncate(path, path.stat().st_size // 2)
+            write(path, content[: len(content) // 2])
             _die()
+        return write(path, content)
 
-    artefact.save_file = half
+    Path.write_bytes = half
 
 
 MOMENTS = (between_steps, in_validation, in_the_states_write, while_outputs_are_written)

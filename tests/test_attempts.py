@@ -1,5 +1,6 @@
 """Which attempts at a training are worth making."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,3 +146,25 @@ def test_the_record_stays_short(tmp_path: Path) -> None:
 
 def test_to_refuse_takes_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", IMPORTS], check=False).returncode == 0
+
+
+def test_ctrl_c_before_there_is_anything_to_save_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError, match="before there was anything to save"), attempt(tmp_path, 1):
+        raise KeyboardInterrupt
+    assert read_json(tmp_path / RECORD)[0]["end"] == "stopped"
+
+
+def test_all_attempts_log_to_one_file(tmp_path: Path) -> None:
+    for number in (1, 2):
+        with attempt(tmp_path, number):
+            reach(tmp_path, number)
+            logging.getLogger("voxgen").warning("attempt %d", number)
+    lines = (tmp_path / "training.log").read_text().splitlines()
+    assert [line[-9:] for line in lines] == ["attempt 1", "attempt 2"]
+
+
+def test_an_attempt_that_cannot_be_recorded_is_the_last(tmp_path: Path) -> None:
+    (tmp_path / RECORD).mkdir()
+    ended(tmp_path, 1)
+    with pytest.raises(InputError, match=r"attempts\.json cannot be written"), attempt(tmp_path, 2):
+        raise AssertionError("made")

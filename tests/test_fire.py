@@ -22,7 +22,7 @@ from voxgen.training.watching.board import Board
 
 Whole = dict[str, Fired]
 DISK_MB = 4
-FULL = r"{}\S*: No space left on device; the last good state is kept: free space, .* run the same"
+FULL = r"{}\S*: No space left on device; the last good state is kept: make room there, .* run the same"
 WRITES = {
     "the state": (torch, "save", STEPS + 1),
     "best.safetensors": (loop, "write_weights", 2),
@@ -170,7 +170,7 @@ def test_nothing_but_damaged_states_is_refused(fresh: Fired) -> None:
     stopped(fresh, STEPS)
     for path in fresh.states():
         damage(path, 0.5)
-    with pytest.raises(InputError, match=r"none of its 2 states can be read; delete it to train from"):
+    with pytest.raises(InputError, match=r"none of its 2 states can be read; delete this folder to train"):
         fresh.train()
 
 

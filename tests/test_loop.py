@@ -325,3 +325,56 @@ def test_other_errors_are_left_as_they_are(tmp_path: Path, training: Training, m
 
     with pytest.raises(RuntimeError, match="shapes differ"):
         fit(Broken(), Points(), Points(5), tmp_path, training, 0, machine)
+
+
+def test_a_validation_that_runs_out_of_memory_says_so(
+    tmp_path: Path, training: Training, machine: Machine
+) -> None:
+    class Judged(Plane):
+        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+            return super().forward(x, y) if self.training else {"loss": torch.empty(2**50).sum()}
+
+    with pytest.raises(InputError, match=r"with 5 items at once in validation; lower machine\.batch"):
+        fit(Judged(), Points(), Points(5), tmp_path, training, 0, machine)
+
+
+def test_a_validation_loss_that_is_not_finite_stops(
+    tmp_path: Path, training: Training, machine: Machine
+) -> None:
+    with pytest.raises(InputError, match=r"validation loss is not finite in epoch 2; .*results/voxels/val"):
+        trained(tmp_path, training, machine, drift=5e18)
+    assert sorted(path.name for path in tmp_path.glob("state-*.pt"))[-1] == "state-00001-0000000.pt"
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_best_weights_that_are_not_those_of_the_best_epoch_are_refused(
+    tmp_path: Path, training: Training, machine: Machine, damage: str
+) -> None:
+    trained(tmp_path, training, machine, drift=5.0)
+    best, last = tmp_path / "best.safetensors", tmp_path / "last.safetensors"
+    if damage == "missing":
+        best.unlink()
+    else:
+        best.write_bytes(last.read_bytes() if damage == "other" else best.read_bytes()[:20])
+    asked = training.model_copy(update={"weights": "best"})
+    with pytest.raises(InputError, match=r"best\.safetensors: expected the weights of epoch 1, found"):
+        trained(tmp_path, asked, machine, drift=5.0)
+    assert trained(tmp_path, training, machine).epoch == 4
+
+
+def test_pictures_leave_the_training_as_it_is(tmp_path: Path, training: Training, machine: Machine) -> None:
+    def pictures(_: Objective) -> dict[str, Picture]:
+        torch.rand(7)
+        return {}
+
+    class Noisy(Plane):
+        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+            return super().forward(x + 0.1 * torch.randn_like(x), y)
+
+    found = []
+    for minutes in (1e-9, 1e9):
+        torch.manual_seed(0)
+        often = machine.model_copy(update={"picture_minutes": minutes})
+        folder = tmp_path / str(minutes)
+        found.append(fit(Noisy(), Points(), Points(5), folder, training, 0, often, pictures).history)
+    assert found[0] == found[1]

@@ -218,7 +218,7 @@ def test_a_truncated_state_gives_way_to_the_one_before(
     assert f"{last}: not a readable state" in caplog.text
     for state in tmp_path.glob("state-*.pt"):
         state.write_bytes(b"")
-    with pytest.raises(InputError, match=r"none of its \d+ states can be read; delete it"):
+    with pytest.raises(InputError, match=r"none of its \d+ states can be read; delete this folder"):
         trained(tmp_path, training, machine)
 
 

@@ -1,5 +1,6 @@
 """Volumes as a training sees them: views, patches, the cache, and reading ahead."""
 
+import shutil
 import threading
 import time
 from collections import Counter
@@ -17,6 +18,7 @@ from voxgen.data import volumes as stored_volumes
 from voxgen.data.ahead import ahead
 from voxgen.data.views import View, drawn_view, views
 from voxgen.data.volumes import VolumeBatches, Volumes
+from voxgen.errors import InputError
 from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.io.latents import read_latents
@@ -362,3 +364,15 @@ def test_latents_are_encoded_in_every_view(voxels: Path, settings: Settings, tmp
     np.testing.assert_allclose(means, [mean for _, _, mean in expected], rtol=2e-3, atol=2e-3)
     config = read_json(out / "config.json")
     assert (config["flips"], config["rotations"]) == (["x"], ["xz"])
+
+
+def test_a_volume_that_is_not_finite_is_refused_by_its_name(voxels: Path, tmp_path: Path) -> None:
+    split = tmp_path / "val"
+    shutil.copytree(voxels / "val", split)
+    first = sorted(split.iterdir())[0]
+    volume = read_volume(first)
+    volume[0, 0, 0] = np.nan
+    write_volume(first, volume, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "nm")
+    volumes = Volumes(voxels / "val.csv", split, Intensity("linear", 1.0), 1.0)
+    with pytest.raises(InputError, match=rf"{first.name}: holds values that are not finite"):
+        volumes.read(range(len(volumes)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from voxgen.data.views import View, drawn_view
+from voxgen.errors import InputError
 from voxgen.intensity import Intensity
 from voxgen.io.files import read_table
 from voxgen.io.nifti import read_volume
@@ -39,10 +40,19 @@ class Volumes:
         return len(self.ids)
 
     def __getitem__(self, item: int) -> Volume:
-        """One volume (X, Y, Z) in the network's range."""
+        """One volume (X, Y, Z) in the network's range.
+
+        Raises:
+            InputError: it holds values that are not finite.
+        """
         if item in self._cache:
             return self._cache[item]
         volume = self._intensity.to_network(read_volume(self.path(item)))
+        if not np.isfinite(volume).all():
+            raise InputError(
+                f"{self.path(item).resolve()}: holds values that are not finite; delete its folder and run "
+                "the same command again"
+            )
         with self._lock:
             if item not in self._cache and volume.nbytes <= self._room:
                 self._room -= volume.nbytes

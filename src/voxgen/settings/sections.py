@@ -55,7 +55,7 @@ class Machine(Section):
         description="arithmetic of the networks; auto: bf16 where the processor has it"
     )
     threads: Count = Field(description="CPU threads of a network stage, at most --cores")
-    compile: bool = Field(description="torch.compile the networks (minutes of warm-up)")
+    compile: bool = Field(description="torch.compile the networks, block by block (minutes; slower on a CPU)")
     recompute: bool = Field(description="compute activations again in the backward pass: less memory, slower")
     batch: Count = Field(description="volumes at once where no gradient is needed")
     micro_batch: Count | None = Field(

@@ -13,7 +13,7 @@ from voxgen.io.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
-RECORD = "attempts.json"
+RECORD, LOG = "attempts.json", "training.log"
 KEPT = 100
 READ = {"attempt", "from", "end", "reason"}  # of what an attempt records, what the next one looks at
 
@@ -24,7 +24,7 @@ def attempt(folder: Path, number: int) -> Iterator[None]:
 
     How it began and ended is recorded in attempts.json. A first attempt is always made; a later one is
     refused where the one before left a reason that stays, or added no epoch, unless it was asked to stop
-    and added steps. A record that cannot be read or written stops nobody.
+    and added steps, or where nothing can be recorded. All attempts log to training.log there.
 
     Raises:
         InputError: the attempt is refused.
@@ -35,9 +35,11 @@ def attempt(folder: Path, number: int) -> Iterator[None]:
         _refuse_useless(attempts[-1], _reached(folder), record)
     this = {"attempt": number, "started": _now(), "from": _reached(folder), "end": "killed", "reason": None}
     attempts = [*attempts, this][-KEPT:]
-    _write(record, attempts)
+    if not _write(record, attempts) and number > 1:
+        raise InputError(f"not tried again, since {record} cannot be written")
     try:
-        yield
+        with _logged(folder):
+            yield
         this["end"] = "finished"
     except StoppedError as error:
         this.update(end="stopped", reason=str(error))
@@ -45,6 +47,9 @@ def attempt(folder: Path, number: int) -> Iterator[None]:
     except InputError as error:
         this.update(end="refused", reason=str(error))
         raise
+    except KeyboardInterrupt:
+        this.update(end="stopped")
+        raise StoppedError("stopped before there was anything to save; run the same command again") from None
     except BaseException as error:
         this.update(end="failed", reason=f"{type(error).__name__}: {error}")
         this["traceback"] = traceback.format_exc().splitlines()  # Snakemake removes the log when it retries
@@ -66,11 +71,32 @@ def _recorded(record: Path) -> list[dict[str, Any]]:
     return found if whole else []
 
 
-def _write(record: Path, attempts: list[dict[str, Any]]) -> None:
+def _write(record: Path, attempts: list[dict[str, Any]]) -> bool:
+    """Whether it could be done; of a full disk the training itself tells more."""
     try:
         write_json(record, attempts)
-    except OSError as error:  # a full disk, of which the training itself tells more
+    except OSError as error:
         log.warning("%s: cannot be written (%s)", record, error)
+        return False
+    return True
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Log to a file there as well, which goes on from attempt to attempt: Snakemake removes its own."""
+    root = logging.getLogger()
+    try:
+        handler = logging.FileHandler(folder / LOG)
+    except OSError:
+        yield
+        return
+    handler.setFormatter(root.handlers[0].formatter if root.handlers else None)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def _refuse_useless(last: dict[str, Any], reached: dict[str, list[int]], record: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
@@ -56,6 +57,11 @@ class Engine:
         if machine.compile:
             compile_blocks(self.objective)
             compile_blocks(self.average)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether steps are computed in less than fp32."""
+        return isinstance(self.fabric.strategy.precision, MixedPrecision)
 
     def train_step(self, shares: Sequence[Share], rate: float) -> Step:
         """One step of every optimiser at a learning rate, on gradients summed over `shares`.

@@ -1,6 +1,7 @@
 """The one training loop: exact to resume, the same for every model."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -8,8 +9,8 @@ from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from voxgen.compute import agreed, gathered, rank
@@ -19,10 +20,10 @@ from voxgen.objective import Objective
 from voxgen.randomness import generator
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine
-from voxgen.training.artefact import Trained, write_history, write_weights
+from voxgen.training.artefact import Trained, read_weights, write_history, write_weights
 from voxgen.training.engine import Engine, Share
 from voxgen.training.interruption import Interruption, interruption
-from voxgen.training.memory import told_of_memory
+from voxgen.training.memory import in_a_step, in_validation, told_of_memory
 from voxgen.training.schedule import learning_rate
 from voxgen.training.shares import shares
 from voxgen.training.state import (
@@ -42,7 +43,8 @@ log = logging.getLogger(__name__)
 
 DEV_STEPS = 2  # of a fast_dev_run
 BEST, LAST = "best.safetensors", "last.safetensors"
-PROGRESS = ("epoch", "position", "sums", "history", "best")
+REACHED = ("epoch", "position")
+PROGRESS = (*REACHED, "sums", "history", "best")
 
 
 class Batches(Protocol):
@@ -70,7 +72,7 @@ def fit(
 
     The state is saved at every epoch and every `machine.checkpoint_minutes`. To resume, call again with the
     same arguments; to train longer, raise `settings.epochs`. `pictures` draws what the averaged weights do,
-    from time to time, without drawing from torch's generator. Of several processes each calls this.
+    from time to time. Of several processes each calls this.
 
     Raises:
         InputError: a split is empty, too many steps in a row are not finite, disk or memory are full,
@@ -83,7 +85,6 @@ def fit(
     engine = Engine(objective, settings, machine)
     with (
         room(folder),
-        told_of_memory(settings, machine),
         locked(folder) if rank() == 0 else nullcontext(),
         interruption(machine.max_minutes) as asked,
     ):
@@ -120,7 +121,7 @@ class Run:
         self.sums: dict[str, float] = {}
         self.history: list[dict[str, float]] = []
         self.best: dict[str, float] = {"epoch": 0, "loss": float("inf")}
-        self.watchdog = Watchdog(machine.bad_steps)
+        self.watchdog = Watchdog(machine.bad_steps, mixed=engine.mixed)
         self.saved_at = self.pictured_at = time.monotonic()
         self.saved_step = 0
 
@@ -150,13 +151,16 @@ class Run:
                 board.epoch(self.history[-1])
                 self.draw(board)
                 self.stop_if(self.asked.reason)
+        if self.epoch < self.epochs:
+            log.info("ended: the validation loss was lowest in epoch %d", self.best["epoch"])
 
     def train_epoch(self, board: Board, traced: Callable[[], None]) -> None:
         """The steps that are left of this epoch."""
         with ahead(self._shares, self._items_left()) as steps:
             for shared in steps:
                 rate = self._rate(self.step)
-                step = self.engine.train_step(shared, rate)
+                with told_of_memory(*in_a_step(self.settings, self.machine)):
+                    step = self.engine.train_step(shared, rate)
                 self.position += 1
                 if self.watchdog.see(step, self.epoch + 1, self.position):
                     for name, value in step.figures.items():
@@ -166,7 +170,11 @@ class Run:
                 self.stop_if(self.asked.reason)
 
     def validate(self) -> dict[str, float]:
-        """The objective's figures over the val split, with averaged weights and fixed draws."""
+        """The objective's figures over the val split, with averaged weights and fixed draws.
+
+        Raises:
+            InputError: their loss is not finite, so nothing could be told from it.
+        """
         batches = -(-len(self.val) // self.machine.batch)
         asked = np.array_split(np.arange(len(self.val)), batches)[: 1 if self.settings.fast_dev_run else None]
         mine = asked[rank() :: self.processes]
@@ -174,12 +182,20 @@ class Run:
         with ahead(lambda items: self.val.batch(items, 0), mine) as read:
             for number in range(-(-len(asked) // self.processes)):
                 if number < len(mine):
-                    for name, value in self.engine.val_step(next(read)).items():
+                    with told_of_memory(*in_validation(self.machine)):
+                        figures = self.engine.val_step(next(read))
+                    for name, value in figures.items():
                         totals[name] = totals.get(name, 0.0) + value * len(mine[number])
                 self.stop_if(self.asked.by_signal)  # a limit of time would never let it end
         parts = gathered(totals)
         seen = sum(map(len, asked))
-        return {name: sum(part.get(name, 0.0) for part in parts) / seen for name in parts[0]}
+        figures = {name: sum(part.get(name, 0.0) for part in parts) / seen for name in parts[0]}
+        if not math.isfinite(figures["loss"]):
+            raise InputError(
+                f"training: the validation loss is not finite in epoch {self.epoch + 1}; lower learning_rate "
+                "or look at the volumes of the val split (results/voxels/val)"
+            )
+        return figures
 
     def end_epoch(self, figures: dict[str, float]) -> None:
         """Take an epoch as done: a row of the history, snapshots, the state."""
@@ -196,7 +212,7 @@ class Run:
             self.best = {"epoch": self.epoch, "loss": figures["loss"]}
         if rank() == 0:
             for name in (LAST, BEST) if improved else (LAST,):
-                write_weights(self.folder / name, self.engine.averaged_weights())
+                write_weights(self.folder / name, self.engine.averaged_weights(), self.epoch)
             write_history(self.folder, self.history)
         self.save()
         log.info(
@@ -214,7 +230,9 @@ class Run:
         """Draw pictures, where it is time for them."""
         due = time.monotonic() - self.pictured_at > 60 * self.machine.picture_minutes or self.over
         if self.pictures and due and rank() == 0:
-            board.pictures(self.step, self.pictures(cast(Objective, self.engine.average.module)))
+            device = self.engine.fabric.device
+            with torch.random.fork_rng([device] if device.type == "cuda" else []):
+                board.pictures(self.step, self.pictures(cast(Objective, self.engine.average.module)))
             self.pictured_at = time.monotonic()
 
     def stop_if(self, reason: str | None) -> None:
@@ -256,6 +274,9 @@ class Run:
             InputError: it is already past `settings.epochs`, or processes see different ones.
         """
         state = load_state(self.folder)
+        seen = gathered(state and [state["progress"][name] for name in REACHED])
+        if any(other != seen[0] for other in seen):
+            raise InputError(f"{self.folder}: nodes see different states here; give a folder that they share")
         if state is None:
             return
         for name, value in state["progress"].items():
@@ -264,23 +285,21 @@ class Run:
         if reached > self.epochs:
             raise InputError(
                 f"{self.folder}: trained into epoch {reached}, past the {self.epochs} asked for; "
-                f"set epochs to {reached} or more, or delete this folder to train anew"
+                f"set epochs to {reached} or more (as before, it gives the same model again), or delete this "
+                "folder to train anew"
             )
         self.engine.load_state_dict(state["engine"])
         if len(state["random"]) == self.processes:
             set_generators(state["random"][rank()])
         self.watchdog.load_state_dict(state["watchdog"])
         self.saved_step = self.step
-        if len(set(gathered(self.step))) > 1:
-            raise InputError(
-                f"{self.folder}: the nodes see different states here; give a folder that they share"
-            )
         log.info("resumed at epoch %d, step %d of %d", self.epoch + 1, self.position, self.steps_per_epoch)
 
     def trained(self) -> Trained:
         """The weights that are to be kept, and the history."""
         if self.settings.weights == "best" and self.best["epoch"]:
-            return Trained(load_file(self.folder / BEST), int(self.best["epoch"]), self.history)
+            epoch = int(self.best["epoch"])
+            return Trained(read_weights(self.folder / BEST, epoch), epoch, self.history)
         return Trained(self.engine.averaged_weights(), self.epoch, self.history)
 
     def _rate(self, step: int) -> float:

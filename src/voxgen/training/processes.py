@@ -17,7 +17,7 @@ from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json
 from voxgen.settings.sections import Machine
 from voxgen.training.launcher import ENDS, REFUSED
-from voxgen.training.worker import write_call
+from voxgen.training.worker import trial_device, write_call
 from voxgen.trial import store_environment_with_step
 
 QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR"}  # it warns of connections that end as they should
@@ -44,7 +44,7 @@ def together(
     """
     if machine.gpus * machine.nodes == 1:
         if environment:
-            store_environment_with_step(environment)
+            store_environment_with_step(environment, trial_device(machine))
         stage(state=state, machine=machine, **arguments)
         return
     state.mkdir(parents=True, exist_ok=True)

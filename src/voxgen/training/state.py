@@ -22,17 +22,18 @@ from voxgen.io.files import clear_half_written, replacing
 log = logging.getLogger(__name__)
 
 PATTERN = "state-*.pt"
-FULL = (errno.ENOSPC, errno.EDQUOT)
+ENDS = ("epochs", "patience", "weights")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def fingerprint(**identity: Any) -> str:
     """A short name of everything that makes a state unusable for another training when it differs.
 
-    How many epochs there are is left out of a section `training`: raising them continues.
+    What says when a section `training` ends and which weights it keeps is left out: changing it continues.
     """
     settings = identity.get("settings", {})
     if "training" in settings:
-        kept = {name: value for name, value in settings["training"].items() if name != "epochs"}
+        kept = {name: value for name, value in settings["training"].items() if name not in ENDS}
         identity = {**identity, "settings": {**settings, "training": kept}}
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -65,7 +66,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def room(folder: Path) -> Iterator[None]:
-    """Turn whatever comes of a full disk or quota into one message.
+    """Turn whatever comes of a folder that takes no more, a full disk above all, into one message.
 
     Raises:
         InputError: there is no room left.
@@ -79,15 +80,15 @@ def room(folder: Path) -> Iterator[None]:
         if words is None:
             raise
         raise InputError(
-            f"{folder}: {words}; the last good state is kept: free space, or lower machine.keep, and run the "
-            "same command again"
+            f"{folder}: {words}; the last good state is kept: make room there, or lower machine.keep, and "
+            "run the same command again"
         ) from None
 
 
 def _no_room(error: BaseException | None) -> str | None:
-    """What the system says of a full disk, where an error or one behind it comes of that: torch hides it."""
+    """What the system says of such a folder, where an error comes of that, or one behind it."""
     while error:
-        for words in map(os.strerror, FULL):
+        for words in map(os.strerror, NO_ROOM):
             if words in str(error):
                 return words
         error = error.__cause__ or error.__context__
@@ -133,7 +134,7 @@ def load_state(folder: Path) -> dict[str, Any] | None:
             log.warning("%s: not a readable state (%s); the one before is taken", path, error)
     if paths:
         raise InputError(
-            f"{folder}: none of its {len(paths)} states can be read; delete it to train from the start"
+            f"{folder}: none of its {len(paths)} states can be read; delete this folder to train anew"
         )
     return None
 
@@ -155,7 +156,7 @@ def _progress(path: Path) -> tuple[int, int]:
 def generators() -> dict[str, Tensor]:
     """The states of torch's generators of random numbers, of the CPU and of the GPU in use."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 
@@ -163,5 +164,5 @@ def generators() -> dict[str, Tensor]:
 def set_generators(states: dict[str, Tensor]) -> None:
     """Take up what `generators` gave, as far as the devices are there."""
     torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
+    if "cuda" in states and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.set_rng_state(states["cuda"])

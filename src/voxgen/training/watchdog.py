@@ -11,8 +11,9 @@ log = logging.getLogger(__name__)
 class Watchdog:
     """Counts bad steps; `skipped` are those of this epoch, `in_row` the last ones without a good one."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, mixed: bool) -> None:
         self._limit = limit
+        self._remedy = "lower learning_rate or clip" + (", or set machine.precision: fp32" if mixed else "")
         self.skipped = 0
         self.in_row = 0
 
@@ -40,6 +41,6 @@ class Watchdog:
         if self.in_row > self._limit:
             raise InputError(
                 f"training: {self.in_row} steps in a row were not finite, the last in {where} ({step.bad}); "
-                "lower learning_rate or clip, or set machine.precision: fp32"
+                f"{self._remedy}"
             )
         return False

@@ -9,11 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import torch
 from pydantic import TypeAdapter
 from torch import distributed
 
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, write_json
+from voxgen.settings.sections import Machine
 from voxgen.training.launcher import FAILED, REFUSED, end_with_parent, report
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,11 @@ def write_call(
     write_json(folder / CALL, {**call, "environment": environment and str(environment), "logs": logs})
 
 
+def trial_device(machine: Machine) -> torch.device | None:
+    """Where a trial step is made; None: where `machine.device: auto` would."""
+    return torch.device("cpu") if machine.device == "cpu" else None
+
+
 def work(folder: Path) -> int:
     """Call the stage; returns an exit code.
 
@@ -48,7 +55,8 @@ def work(folder: Path) -> int:
     if rank == 0 and call["environment"]:
         from voxgen.trial import store_environment_with_step
 
-        store_environment_with_step(Path(call["environment"]))
+        machine = Machine.model_validate_json(json.dumps(call["arguments"]["machine"]))
+        store_environment_with_step(Path(call["environment"]), trial_device(machine))
     try:
         _call(call)
     except StoppedError as error:

@@ -82,6 +82,6 @@ class Board:
 
 def memory_gb() -> float:
     """The most that this process has allocated on its GPU so far; without one, what it holds now [GB]."""
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+    if torch.cuda.is_initialized() and torch.cuda.max_memory_allocated():  # type: ignore[no-untyped-call]
         return torch.cuda.max_memory_allocated() / 1e9
     return float(psutil.Process().memory_info().rss) / 1e9

@@ -1,4 +1,4 @@
-"""What averaged weights do, as pictures for TensorBoard. Nothing here draws from torch's generator."""
+"""What averaged weights do, as pictures for TensorBoard."""
 
 from pathlib import Path
 from typing import Any

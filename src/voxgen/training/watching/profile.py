@@ -18,7 +18,7 @@ OPERATORS = 30
 
 @contextmanager
 def profiled(folder: Path, *, wanted: bool) -> Iterator[Callable[[], None]]:
-    """Give a function to call after each step; after six of them, or at the block's end, files are written.
+    """Give a function to call after each step; after six of them files are written, after fewer none.
 
     trace.json.gz opens in Perfetto or chrome://tracing; operators.txt lists the operators that take longest,
     with the shapes of their inputs.
