@@ -15,7 +15,7 @@ class Convolution(nn.Conv3d):
     """Convolution on the CPU, in fp32 where bf16 would go wrong."""
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        return _or_in_fp32(super().forward, x_BCXYZ)
+        return _or_in_fp32(super().forward, x_BCXYZ, strided=max(self.stride) > 1)
 
 
 class Upsampling(UpSample):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class Upsampling(UpSample):  # type: ignore[misc]
             kernel_IOXYZ = _spread(convolution.weight)
             return F.conv_transpose3d(x_BCXYZ, kernel_IOXYZ, convolution.bias, stride=2, padding=1)
 
-        return _or_in_fp32(upsampled, x_BCXYZ)
+        return _or_in_fp32(upsampled, x_BCXYZ, strided=False)
 
 
 def doubles_by_nearest(upsampling: nn.Module) -> bool:
@@ -54,13 +54,15 @@ def _spread(kernel_OIXYZ: Tensor) -> Tensor:
     return kernel_IOXYZ
 
 
-def _or_in_fp32(convolve: Callable[[Tensor], Tensor], x_BCXYZ: Tensor) -> Tensor:
-    """A convolution, in fp32 where an axis has one or two voxels.
+def _or_in_fp32(convolve: Callable[[Tensor], Tensor], x_BCXYZ: Tensor, strided: bool) -> Tensor:
+    """A convolution, in fp32 where the first axis has two voxels, or any axis one, before or after it.
 
     There oneDNN's bf16 gradient of the weights is wrong, or overwrites memory that is not its own (found with
     torch 2.13, oneDNN's jit_bf16:avx512_core_bf16).
     """
-    if min(x_BCXYZ.shape[2:]) > 2 or x_BCXYZ.is_cuda or not torch.is_autocast_enabled("cpu"):
+    first, *others = x_BCXYZ.shape[2:]
+    safe = first > 2 and min(others) > (2 if strided else 1)
+    if safe or x_BCXYZ.is_cuda or not torch.is_autocast_enabled("cpu"):
         return convolve(x_BCXYZ)
     with torch.autocast("cpu", enabled=False):
         return convolve(x_BCXYZ.float()).to(torch.get_autocast_dtype("cpu"))
