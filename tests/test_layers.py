@@ -71,6 +71,12 @@ def distance(found: Tensor, expected: Tensor) -> float:
     return float((found - expected).norm() / (expected.norm() + 1e-6))
 
 
+@pytest.fixture
+def own_norms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The norms' own backward pass for small volumes too, which torch's serves otherwise."""
+    monkeypatch.setattr("voxgen.layers.norms.FEW_VOXELS", 0)
+
+
 KINDS = pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
 
 
@@ -86,7 +92,11 @@ def test_it_has_monais_weights(kind: str) -> None:
 
 @KINDS
 @pytest.mark.parametrize("recompute", [False, True])
-def test_it_computes_what_monai_does(kind: str, recompute: bool) -> None:
+@pytest.mark.parametrize("few", [0, 1000])
+def test_it_computes_what_monai_does(
+    kind: str, recompute: bool, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voxgen.layers.norms.FEW_VOXELS", few)
     plain, batch = objective(kind)
     expected = gradients(plain, batch)
     found = gradients(accelerated(plain, recompute=recompute), batch)
@@ -105,6 +115,7 @@ def test_volumes_are_monais() -> None:
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
+@pytest.mark.usefixtures("own_norms")
 @KINDS
 def test_bf16_is_as_near_as_monais(kind: str) -> None:
     plain, batch = objective(kind, edge=8)  # with 4 MONAI's own are wrong in bf16
@@ -118,6 +129,7 @@ def test_bf16_is_as_near_as_monais(kind: str) -> None:
     assert error(ours_16) < 1.5 * error(plain_16)
 
 
+@pytest.mark.usefixtures("own_norms")
 @KINDS
 def test_every_run_gives_the_same_bits(kind: str) -> None:
     plain, batch = objective(kind)
@@ -126,6 +138,7 @@ def test_every_run_gives_the_same_bits(kind: str) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.usefixtures("own_norms")
 @KINDS
 @pytest.mark.parametrize("bf16", [False, True])
 def test_recomputed_gradients_are_the_same_bits(kind: str, bf16: bool) -> None:
@@ -136,6 +149,7 @@ def test_recomputed_gradients_are_the_same_bits(kind: str, bf16: bool) -> None:
     assert all(torch.equal(held[name], recomputed[name]) for name in held)
 
 
+@pytest.mark.usefixtures("own_norms")
 @KINDS
 def test_what_is_held_for_the_backward_pass(kind: str) -> None:
     """The norms hold less than torch's, and recomputed blocks hold little."""
@@ -172,6 +186,7 @@ def test_a_copy_computes_the_same() -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.usefixtures("own_norms")
 @pytest.mark.parametrize("shape", [(2, 6, 3, 2, 4), (1, 4, 1, 1, 1), (3, 4, 5, 1, 2)])
 @pytest.mark.parametrize("way", [GroupNorm.forward, GroupNorm.activated])
 def test_gradients_of_the_norm(shape: tuple[int, ...], way: Callable[..., Tensor]) -> None:
@@ -201,6 +216,7 @@ class Way(nn.Module):
         return self.way(self.norm, x)
 
 
+@pytest.mark.usefixtures("own_norms")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_the_norm_of_halves(dtype: torch.dtype) -> None:
     """Its gradients are rounded, not less exact than that."""

@@ -14,7 +14,8 @@ COLUMNS = ("shard", "position", "view", "id")
 
 def write_latents(path: Path, mean_BCXYZ: NDArray[np.float32], std_BCXYZ: NDArray[np.float32]) -> None:
     """Write one shard; both arrays are stored as float16."""
-    halves = {"mean": mean_BCXYZ.astype(np.float16), "std": std_BCXYZ.astype(np.float16)}
+    # safetensors writes memory as it lies, so that any other order would come back scrambled
+    halves = {"mean": mean_BCXYZ.astype(np.float16, "C"), "std": std_BCXYZ.astype(np.float16, "C")}
     with replacing(path) as temporary:
         save_file(halves, temporary)
 
