@@ -14,12 +14,16 @@ configfile: "config/config.yaml"
 container: "docker-daemon://voxgen"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: f"workflow/rules/{KIND}.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/autoencoder.smk"
 include: "workflow/rules/diffusion.smk"
 include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:
@@ -28,3 +32,4 @@ rule all:
         "results/samples",
         "results/voxels/preview.png",
         "results/report.html",
+        VERDICT,

@@ -140,6 +140,22 @@ def test_what_a_codec_gives(autoencoder: Autoencoder, volumes: np.ndarray) -> No
     np.testing.assert_allclose(reconstruction, decoded, atol=1e-5)
 
 
+def test_features_are_moments_of_the_last_hidden_channels(
+    autoencoder: Autoencoder, volumes: np.ndarray
+) -> None:
+    seen: list[Tensor] = []
+    last = autoencoder._network.encoder.blocks[-1]
+    handle = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    autoencoder.encode(volumes)
+    handle.remove()
+    hidden = seen[0].numpy()
+    features = autoencoder.features(volumes)
+    assert features.shape == (6, 2 * hidden.shape[1])
+    expected = np.concatenate([hidden.mean((2, 3, 4)), hidden.std((2, 3, 4))], 1)
+    np.testing.assert_allclose(features, expected, atol=1e-5)
+    assert features.std(0).max() > 1e-3
+
+
 def test_the_codec_whitens_and_takes_it_back(autoencoder: Autoencoder, volumes: np.ndarray) -> None:
     codec = Codec(autoencoder, LatentScale((3.0, -1.0), (0.2, 5.0), "draw"))
     whitened = codec.encode(volumes)

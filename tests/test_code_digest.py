@@ -117,7 +117,7 @@ def test_a_formula_counts_for_the_stages_that_reach_it(package: Path) -> None:
         ),
         ("autoencoder/network.py", "kl_C = 0.5 *", "kl_C = 1.5 *", {"train_autoencoder"}),
         ("stages/simulate.py", "seed", "sead", {"simulate"}),
-        ("io/latents.py", "astype(np.float16)", "astype(np.float32)", {"encode_latents", "train_diffusion"}),
+        ("io/latents.py", "astype(np.float16, ", "astype(np.float32, ", {"encode_latents", "train_diffusion"}),
     ],
 )
 def test_a_change_spreads_along_imports(
@@ -130,6 +130,13 @@ def test_a_change_spreads_along_imports(
     changed = {stage for stage, digest in digests().items() if digest != before[stage]}
     assert reached_by <= changed
     assert not changed & {"index_clouds", "voxelize", "collect_voxels"}
+
+
+def test_a_template_counts_for_the_page_that_shows_it(package: Path) -> None:
+    before = digests()
+    (package / "pages/templates/page.css").write_text("body { color: red; }")
+    after = digests()
+    assert {stage for stage in after if after[stage] != before[stage]} == {"report"}
 
 
 def test_the_affine_counts(package: Path) -> None:

@@ -1,9 +1,9 @@
-"""The evaluation stages on 8-cubes: files in, JSON, volumes, figures and report out."""
+"""The evaluation stages on 8-cubes: files in, JSON, volumes and figures out."""
 
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,17 +14,19 @@ from voxgen.errors import InputError
 from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, write_json, write_table
 from voxgen.io.nifti import affine_of, read_volume, write_volume
-from voxgen.settings.sections import EvaluationSettings, Machine
+from voxgen.settings.evaluation import EvaluationSettings
+from voxgen.settings.sections import Machine
 from voxgen.stages import evaluate_reconstruction as reconstruction_stage
+from voxgen.stages import evaluate_samples as samples_stage
 from voxgen.stages.evaluate_reconstruction import evaluate_reconstruction
 from voxgen.stages.evaluate_samples import evaluate_samples
 from voxgen.stages.plot_history import plot_history
 from voxgen.stages.plot_reconstructions import plot_reconstructions
-from voxgen.stages.report import report
+from voxgen.stages.plot_spectrum import plot_spectrum
 from voxgen.voxels import fixed_grid
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
-SMALL = {"ssim_window": 5, "points": 32, "bootstrap": 50}
+SMALL = {"ssim_window": 5, "points": 32, "matched_points": 16, "matched_clouds": 5, "bootstrap": 50}
 EVALUATION = EvaluationSettings.model_validate_json(json.dumps(CONFIG["evaluation"] | SMALL))
 MACHINE = Machine.model_validate_json(
     json.dumps(CONFIG["machine"] | {"device": "cpu", "batch": 2, "threads": 1})
@@ -37,7 +39,12 @@ class Blurring:
     """An autoencoder that gives back slightly blurred volumes."""
 
     grid, intensity = GRID, LAW
+    config: ClassVar[dict[str, Any]] = {"intensity": LAW.to_json()}
     fabric = SimpleNamespace(device=SimpleNamespace(type="cpu"))
+
+    def features(self, x_BXYZ: np.ndarray) -> np.ndarray:
+        assert x_BXYZ.dtype == np.float32
+        return np.stack([[x.mean(), x.std(), x.max(), 1.0] for x in x_BXYZ])
 
     def reconstruct(self, x_BXYZ: np.ndarray) -> np.ndarray:
         assert x_BXYZ.dtype == np.float32
@@ -78,15 +85,18 @@ def judged(root: Path, samples: list[np.ndarray], latent: float = 1.0) -> dict[s
     test = written(root / "test", [counts(i, 2) for i in range(7)])
     write_json(root / "grid.json", GRID.to_json())
     write_json(root / "intensity.json", LAW.to_json())
-    paths = (root / "grid.json", root / "intensity.json", root / "samples.json")
-    evaluate_samples(folder, table, train, test, *paths, EVALUATION, 0, MACHINE)
+    paths = (root / "grid.json", root / "intensity.json", root / "autoencoder")
+    evaluate_samples(
+        (table, folder), train, test, *paths, None, root / "samples.json", EVALUATION, 0, MACHINE
+    )
     scores: dict[str, Any] = read_json(root / "samples.json")
     return scores
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _stub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconstruction_stage, "load_autoencoder", lambda folder, machine: Blurring())
+    for stage in (reconstruction_stage, samples_stage):
+        monkeypatch.setattr(stage, "load_autoencoder", lambda folder, machine: Blurring())
 
 
 def reconstructed(root: Path, volumes: list[np.ndarray]) -> tuple[Path, Path, Path, Path]:
@@ -96,18 +106,25 @@ def reconstructed(root: Path, volumes: list[np.ndarray]) -> tuple[Path, Path, Pa
     return scores, manifest, folder, out
 
 
-@pytest.mark.usefixtures("_stub")
 def test_reconstruction_is_scored_beside_its_baselines(tmp_path: Path) -> None:
     scores, _, folder, out = reconstructed(tmp_path, [counts(i, 0) for i in range(7)])
     content = read_json(scores)
     assert content["n"] == 7
     assert content["device"] == "cpu"
-    for name in ("ssim", "psnr", "dice"):
+    for name in ("ssim", "ms_ssim", "psnr", "dice", "iou"):
         metric = content["metrics"][name]
         assert metric["zero"]["value"] < metric["model"]["value"]
         assert metric["blurred"]["value"] < metric["model"]["value"]
         assert metric["model"]["low"] <= metric["model"]["value"] <= metric["model"]["high"]
+    for name in ("l1", "mse", "count_error"):
+        assert content["metrics"][name]["model"]["value"] < content["metrics"][name]["redrawn"]["value"]
     assert content["metrics"]["count_error"]["zero"]["value"] == 1
+    assert content["metrics"]["sharpness"]["zero"]["value"] == -1
+    assert (
+        content["metrics"]["sharpness"]["blurred"]["value"]
+        < content["metrics"]["sharpness"]["model"]["value"]
+    )
+    assert "above 0.5 counts" in content["metrics"]["dice"]["meaning"]
     assert "a blurred input at" in content["metrics"]["ssim"]["reading"]
     ranked = sorted(content["volumes"], key=lambda volume: volume["ssim"])
     assert content["worst"] == [volume["id"] for volume in ranked[:5]]
@@ -117,7 +134,6 @@ def test_reconstruction_is_scored_beside_its_baselines(tmp_path: Path) -> None:
     assert affine_of(GRID.origin, GRID.spacing, GRID.unit)[0, 3] == pytest.approx(0.05)
 
 
-@pytest.mark.usefixtures("_stub")
 def test_reconstruction_refuses_no_volumes_and_another_grid(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"data\.split\.test"):
         reconstructed(tmp_path / "none", [])
@@ -125,17 +141,50 @@ def test_reconstruction_refuses_no_volumes_and_another_grid(tmp_path: Path) -> N
         reconstructed(tmp_path / "other", [np.ones((4, 8, 8), np.float32)])
 
 
+CLOUDS = {f"{score} {distance}" for score in ("1-nna", "coverage", "mmd") for distance in ("chamfer", "emd")}
+VOLUMES = {"histogram", "spectrum", "occupancy", "sharpness", "pieces", "diversity"}
+FEATURES = {"frechet autoencoder", "kernel autoencoder"}
+
+
 def test_samples_of_the_same_kind_overlap_the_floor(tmp_path: Path) -> None:
     scores = judged(tmp_path, [counts(i, 3) for i in range(8)])
     assert scores["n"] == scores["n_clouds"] == 7
-    assert set(scores["metrics"]) == {"histogram", "occupancy", "sharpness", "1-nna", "coverage", "mmd"}
+    assert set(scores["metrics"]) == VOLUMES | FEATURES | CLOUDS | {"jsd"}
     for metric in scores["metrics"].values():
-        assert metric["train_vs_test"]["low"] <= metric["train_vs_test"]["high"]
+        for name in ("samples", *scores["references"]):
+            assert (
+                metric[name]["low"] <= metric[name]["value"] <= metric[name]["high"]
+                or metric["group"] == "volumes"
+            )
         assert "beside a floor of" in metric["reading"]
-    assert "intervals overlap" in scores["metrics"]["1-nna"]["reading"]
-    assert scores["metrics"]["mmd"]["unit"] == "nm²"
+    assert "intervals overlap" in scores["metrics"]["1-nna chamfer"]["reading"]
+    assert scores["metrics"]["mmd chamfer"]["unit"] == "nm²"
+    assert scores["metrics"]["mmd emd"]["unit"] == "nm"
+    assert "5 clouds of 16 points" in scores["metrics"]["mmd emd"]["meaning"]
+    assert "3 features" in scores["metrics"]["kernel autoencoder"]["meaning"]  # the constant one is left out
     assert scores["latent"]["drift"] is False
-    assert scores["empty"] == {"samples": 0, "test": 0, "train": 0}
+    assert set(scores["empty"].values()) == {0}
+
+
+def test_the_ceiling_is_what_the_autoencoder_leaves_of_test_volumes(tmp_path: Path) -> None:
+    metrics = judged(tmp_path, [counts(i, 3) for i in range(8)])["metrics"]
+    assert metrics["mmd emd"]["rebuilt_test"]["value"] < 0.5 * metrics["mmd emd"]["train"]["value"]
+    assert (
+        metrics["1-nna chamfer"]["rebuilt_test"]["value"]
+        < 0.3
+        < metrics["1-nna chamfer"]["rebuilt_train"]["value"]
+    )
+    assert metrics["coverage chamfer"]["rebuilt_test"]["value"] == 1
+    assert metrics["sharpness"]["rebuilt_test"]["value"] < 0
+
+
+def test_the_table_names_the_spectra(tmp_path: Path) -> None:
+    scores = judged(tmp_path, [counts(i, 3) for i in range(8)])
+    spectrum = scores["spectrum"]
+    assert set(spectrum["power"]) == {"samples", "test", "train", "rebuilt_test", "rebuilt_train"}
+    assert all(len(power) == len(spectrum["frequencies"]) for power in spectrum["power"].values())
+    plot_spectrum(tmp_path / "samples.json", tmp_path / "spectrum.png")
+    assert (tmp_path / "spectrum.png").stat().st_size > 5000
 
 
 def test_repeats_bit_for_bit(tmp_path: Path) -> None:
@@ -146,10 +195,12 @@ def test_repeats_bit_for_bit(tmp_path: Path) -> None:
 def test_bad_samples_are_seen(tmp_path: Path) -> None:
     smeared = [gaussian_filter(counts(0, 3), 1.5) for _ in range(8)]
     scores = judged(tmp_path, smeared, latent=0.8)
-    metrics = {name: metric["samples_vs_test"]["value"] for name, metric in scores["metrics"].items()}
-    assert metrics["1-nna"] > 0.85
-    assert metrics["coverage"] < 0.5
+    metrics = {name: metric["samples"]["value"] for name, metric in scores["metrics"].items()}
+    assert metrics["1-nna chamfer"] > 0.85
+    assert metrics["1-nna emd"] > 0.85
+    assert metrics["coverage chamfer"] < 0.5
     assert metrics["sharpness"] < -0.1
+    assert metrics["diversity"] > 0.1
     assert scores["latent"]["drift"] is True
     assert "narrower" in scores["latent"]["cause"]
     assert any("drift" in line for line in scores["reading"])
@@ -161,7 +212,7 @@ def test_empty_samples_are_counted_and_left_out_of_the_clouds(filled: int, tmp_p
     scores = judged(tmp_path, samples)
     assert scores["empty"]["samples"] == 7 - filled
     assert scores["n_clouds"] == filled
-    assert ("1-nna" in scores["metrics"]) is (filled > 1)
+    assert ("1-nna chamfer" in scores["metrics"]) is (filled > 1)
     assert any("empty" in line for line in scores["reading"])
 
 
@@ -172,8 +223,13 @@ def test_samples_that_are_missing_or_infinite_are_refused(tmp_path: Path) -> Non
         judged(tmp_path / "infinite", [np.full((8, 8, 8), np.inf, np.float32)])
 
 
-@pytest.mark.usefixtures("_stub")
-def test_figures_and_report_stand_alone(tmp_path: Path) -> None:
+def test_an_autoencoder_of_another_range_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Blurring, "config", {"intensity": Intensity("linear", 1.0).to_json()})
+    with pytest.raises(InputError, match="made for law"):
+        judged(tmp_path, [counts(i, 3) for i in range(8)])
+
+
+def test_figures_of_reconstructions_and_histories(tmp_path: Path) -> None:
     scores, *places = reconstructed(tmp_path, [counts(i, 0) for i in range(4)])
     write_json(tmp_path / "grid.json", GRID.to_json())
     plot_reconstructions(scores, *places, tmp_path / "grid.json", tmp_path / "reconstructions.png")
@@ -181,14 +237,5 @@ def test_figures_and_report_stand_alone(tmp_path: Path) -> None:
     rows = [dict(zip(columns, (i, i * 10, 1e-3, 1 / i, 1.1 / i), strict=True)) for i in (1, 2, 3)]
     write_table(tmp_path / "history.csv", rows, columns)
     plot_history(tmp_path / "history.csv", tmp_path / "history.png", "Autoencoder")
-    judged(tmp_path, [counts(i, 3) for i in range(7)])
-    picture, history = tmp_path / "reconstructions.png", {"Auto<encoder>": tmp_path / "history.png"}
-    out = tmp_path / "report.html"
-    report(out, "Run & report", CONFIG, scores, tmp_path / "samples.json", picture, picture, history)
-    page = out.read_text()
-    assert page.count("data:image/png;base64,") == 3
-    assert "Run &amp; report" in page
-    assert "Auto&lt;encoder&gt;" in page
-    assert "1-NNA" in page
-    assert f"learning_rate: {CONFIG['diffusion']['training']['learning_rate']}" in page
-    assert all(outside not in page for outside in ("http", "<script", "$"))
+    for name in ("reconstructions", "history"):
+        assert (tmp_path / f"{name}.png").stat().st_size > 5000

@@ -24,6 +24,10 @@ LIGHT_STAGES = (
     "sample",
     "plot_history",
     "plot_reconstructions",
+    "plot_spectrum",
+    "plot_memorisation",
+    "summarise",
+    "check_verdict",
     "report",
 )
 SETTINGS = [f"voxgen.settings.{path.stem}" for path in Path(voxgen.settings.__path__[0]).glob("[a-z]*.py")]
@@ -42,7 +46,8 @@ def test_light_stages_do_without_torch(stage: str) -> None:
 
 
 def test_figures_do_without_torch_and_pyplot() -> None:
-    assert heavy_after(*(f"voxgen.figures.{name}" for name in ("history", "splits", "volumes"))) == []
+    figures = ("history", "spectrum", "splits", "volumes")
+    assert heavy_after(*(f"voxgen.figures.{name}" for name in figures)) == []
 
 
 def test_settings_do_without_torch() -> None:

@@ -1,7 +1,8 @@
-"""Bootstrap intervals against the normal theory, and how estimates read."""
+"""Bootstrap and jackknife intervals against the normal theory, and how estimates read."""
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 
@@ -51,6 +52,66 @@ def test_one_item_has_an_interval_without_width() -> None:
 def test_refusals(values: list[float]) -> None:
     with pytest.raises(ValueError, match="ssim"):
         Bootstrap(10, 0.95, 0).mean(np.array(values), "ssim")
+
+
+def test_multiplicities_resample_as_items_do() -> None:
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(3, 1, 30), rng.normal(1, 1, 20)
+    bootstrap = Bootstrap(200, 0.95, seed=0)
+
+    def gap(c_N: np.ndarray, d_M: np.ndarray) -> float:
+        assert (c_N.sum(), d_M.sum()) == (30, 20)
+        return float(c_N @ a / 30 - d_M @ b / 20)
+
+    counted = bootstrap.counted(gap, 30, 20, "gap")
+    pair = bootstrap.pair(lambda x, y: float(x.mean() - y.mean()), a, b, "gap")
+    assert counted.n == 20
+    np.testing.assert_allclose(list(counted.to_json().values()), list(pair.to_json().values()))
+
+
+def test_multiplicities_hold_two_different_items() -> None:
+    seen = []
+    Bootstrap(50, 0.9, 0).counted(lambda c, d: float(seen.append((*c, *d)) or 0), 2, 3, "few")
+    assert {counts[:2] for counts in seen} == {(1, 1)}
+    assert all(max(counts[2:]) < 3 for counts in seen)
+    with pytest.raises(ValueError, match="few: 1 and 3 items"):
+        Bootstrap(50, 0.9, 0).counted(lambda c, d: 0.0, 1, 3, "few")
+
+
+@pytest.mark.parametrize(("n", "m"), [(7, 12), (50, 203)])
+def test_jackknife_of_a_difference_of_means_is_the_normal_theory(n: int, m: int) -> None:
+    """Groups of one item give exactly the variances over n and m; larger groups estimate them."""
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(3, 1, n), rng.normal(1, 2, m)
+    jackknife = Bootstrap(1, 0.9, 0)
+    estimate = jackknife.jackknife(lambda x, y: float(x.mean() - y.mean()), a, b, "gap")
+    error = np.sqrt(a.var(ddof=1) / n + b.var(ddof=1) / m)
+    half = stdtrit(min(n, 20) + min(m, 20) - 2, 0.95) * error
+    assert estimate.value == pytest.approx(a.mean() - b.mean())
+    assert (estimate.low + estimate.high) / 2 == pytest.approx(estimate.value)
+    tolerance = 1e-9 if m <= 20 else 0.35
+    assert (estimate.high - estimate.low) / 2 == pytest.approx(half, rel=tolerance)
+    assert estimate.n == n
+
+
+def test_jackknife_covers_what_more_draws_would_give() -> None:
+    jackknife = Bootstrap(1, 0.8, 1)
+    rng = np.random.default_rng(5)
+
+    def ratio(a: np.ndarray, b: np.ndarray) -> float:
+        return float(a.var() / b.var())
+
+    sets = [(rng.normal(size=90), rng.normal(size=50)) for _ in range(300)]
+    expected = np.mean([ratio(*pair) for pair in sets])
+    estimates = [jackknife.jackknife(ratio, *pair, f"{i}") for i, pair in enumerate(sets)]
+    assert 0.7 < np.mean([e.low <= expected <= e.high for e in estimates]) < 0.9
+
+
+def test_jackknife_refuses_what_it_cannot_leave_out() -> None:
+    with pytest.raises(ValueError, match="gap: 2 and 9 items"):
+        Bootstrap(1, 0.9, 0).jackknife(lambda a, b: 0.0, np.ones(2), np.ones(9), "gap")
+    with pytest.raises(ValueError, match="not finite"):
+        Bootstrap(1, 0.9, 0).jackknife(lambda a, b: 0.0, np.full(5, np.inf), np.ones(9), "gap")
 
 
 def test_words_overlap_and_json() -> None:

@@ -1,57 +1,20 @@
-"""Reconstruction scores against direct computation and known answers."""
+"""Reconstruction scores against known answers."""
 
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from voxgen.metrics.reconstruction import count_error, dice, foreground_mask, psnr, ssim
-
-
-def spots(shape: tuple[int, int, int] = (16, 16, 4)) -> np.ndarray:
-    rng = np.random.default_rng(0)
-    return gaussian_filter((rng.random(shape) > 0.97).astype(np.float32), 1) * 5
-
-
-def slow_ssim(x: np.ndarray, r: np.ndarray, mask: np.ndarray, window: int) -> float:
-    half = window // 2
-    padded_x, padded_r = (np.pad(v.astype(float), half, mode="symmetric") for v in (x, r))
-    scores = []
-    for i, j, k in np.argwhere(mask):
-        a = padded_x[i : i + window, j : j + window, k : k + window]
-        b = padded_r[i : i + window, j : j + window, k : k + window]
-        covariance = ((a - a.mean()) * (b - b.mean())).mean()
-        scores.append(
-            (2 * a.mean() * b.mean() + 1e-4)
-            * (2 * covariance + 9e-4)
-            / ((a.mean() ** 2 + b.mean() ** 2 + 1e-4) * (a.var() + b.var() + 9e-4))
-        )
-    return float(np.mean(scores))
-
-
-@pytest.mark.parametrize("window", [3, 7])
-def test_ssim_equals_a_direct_computation_on_a_thin_grid(window: int) -> None:
-    x = spots()
-    r = gaussian_filter(x, 0.7)
-    mask = foreground_mask(x, 0.5, 1)
-    assert ssim(x, r, mask, window) == pytest.approx(slow_ssim(x, r, mask, window), abs=1e-9)
-
-
-def test_ssim_is_one_for_a_copy_and_low_for_nothing_in_the_foreground_only() -> None:
-    x = np.zeros((24, 24, 24), np.float32)
-    x[10:13, 10:13, 10:13] = 1
-    mask = foreground_mask(x, 0.5, 2)
-    everywhere = np.ones_like(mask)
-    assert ssim(x, x, mask, 5) == pytest.approx(1)
-    assert ssim(x, 0 * x, mask, 5) < 0.1
-    assert ssim(x, 0 * x, everywhere, 5) > 0.9
-    assert ssim(0 * x, 0 * x, ~everywhere, 5) == pytest.approx(1)
-
-
-def test_ssim_falls_with_blur() -> None:
-    x = spots()
-    mask = foreground_mask(x, 0.5, 2)
-    scores = [ssim(x, gaussian_filter(x, sigma), mask, 7) for sigma in (0.3, 0.6, 1.0, 2.0)]
-    assert scores == sorted(scores, reverse=True)
+from voxgen.metrics.reconstruction import (
+    count_error,
+    dice,
+    foreground_mask,
+    iou,
+    l1,
+    mse,
+    poisson_redraw,
+    psnr,
+    relative_sharpness,
+)
 
 
 def test_mask_grows_by_voxels() -> None:
@@ -60,17 +23,59 @@ def test_mask_grows_by_voxels() -> None:
     assert [int(foreground_mask(counts, 0.5, d).sum()) for d in (0, 1, 2)] == [1, 27, 125]
 
 
-def test_psnr_dice_and_count_error_of_known_volumes() -> None:
+def test_errors_overlaps_and_count_error_of_known_volumes() -> None:
     x = np.zeros((4, 4, 4), np.float32)
     x[0] = 1
     assert psnr(x, x) == pytest.approx(100)
     assert psnr(x, x + np.float32(0.1)) == pytest.approx(20, abs=1e-4)
+    assert psnr(x, 0 * x) == pytest.approx(10 * np.log10(4))
+    assert l1(x, x - np.float32(0.1)) == pytest.approx(0.1)
+    assert l1(x, 0 * x) == mse(x, 0 * x) == 0.25
+    assert mse(x, 3 * x) == 1
     assert dice(x, x, 0.5) == 1
     assert dice(x, 0 * x, 0.5) == 0
     assert dice(0 * x, 0 * x, 0.5) == 1
     half = x.copy()
     half[0, :2] = 0
     assert dice(x, half, 0.5) == pytest.approx(2 / 3)
+    assert iou(x, half, 0.5) == pytest.approx(1 / 2)
+    assert iou(x, x, 0.5) == iou(0 * x, 0 * x, 0.5) == 1
+    assert iou(x, 0 * x, 0.5) == 0
     assert count_error(x, half) == pytest.approx(0.5)
     assert count_error(x, 0 * x) == 1
     assert count_error(0 * x, 0 * x) == 0
+
+
+def test_relative_sharpness_sees_a_blur_and_is_never_nan() -> None:
+    rng = np.random.default_rng(0)
+    x = gaussian_filter((rng.random((24, 24, 8)) > 0.98).astype(float), 1.0)
+    foreground = x > 0.01
+    assert relative_sharpness(x, 3 * x, foreground) == pytest.approx(0)
+    blurred = [relative_sharpness(x, gaussian_filter(x, sigma), foreground) for sigma in (0.5, 1, 2)]
+    assert 0 > blurred[0] > blurred[1] > blurred[2] > -1
+    assert relative_sharpness(x, 0 * x, foreground) == -1
+    assert relative_sharpness(x, x, foreground & False) == 0
+    assert relative_sharpness(np.ones_like(x), x, foreground) == 0
+
+
+def test_relative_sharpness_of_a_known_spot() -> None:
+    """Gaussian spots: sum |grad x| / sum x is 2 sqrt(2 / pi) / sigma in 3D, so twice the width halves it."""
+    spot = np.zeros((65, 65, 65))
+    spot[32, 32, 32] = 1
+    narrow, wide = gaussian_filter(spot, 3, truncate=6), gaussian_filter(spot, 6, truncate=6)
+    everywhere = np.ones(spot.shape, bool)
+    assert relative_sharpness(narrow, wide, everywhere) == pytest.approx(-0.5, abs=0.02)
+
+
+def test_a_redraw_has_the_counts_for_mean_and_variance() -> None:
+    counts = np.repeat(np.array([0.0, 0.5, 20.0], np.float32), 40_000).reshape(3, 200, 200)
+    redraw = poisson_redraw(counts, np.random.default_rng(0))
+    assert redraw.dtype == np.float32
+    assert not redraw[0].any()
+    for level, drawn in zip((0.5, 20), redraw[1:], strict=True):
+        error = np.sqrt(level / drawn.size)
+        assert drawn.mean() == pytest.approx(level, abs=5 * error)
+        assert drawn.var() == pytest.approx(level, rel=0.05)
+    np.testing.assert_array_equal(redraw, poisson_redraw(counts, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="lam"):
+        poisson_redraw(counts - 1, np.random.default_rng(0))

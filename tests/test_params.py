@@ -10,6 +10,7 @@ import pytest
 
 from voxgen.settings.base import Section
 from voxgen.settings.data import Reading
+from voxgen.settings.evaluation import Measures
 from voxgen.settings.loading import canonical
 from voxgen.settings.sections import Machine, Settings
 
@@ -17,7 +18,14 @@ ROOT = Path(__file__).parents[1]
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.S | re.M)
 SCIENCE = re.compile(r"\bscience\((.*?)\)", re.S)
 PARAMS = re.compile(r"^    params:\n(.*?)(?=^    \w)", re.S | re.M)
-READING = [f"data.{name}" for name in Reading.model_fields]
+LISTS = {
+    "*READING": [f"data.{name}" for name in Reading.model_fields],
+    "*MEASURES": [f"evaluation.{name}" for name in Measures.model_fields],
+}
+GATHERED = {
+    "reading(settings.data)": ("data", "*READING"),
+    "measures(settings.evaluation)": ("evaluation", "*MEASURES"),
+}
 RULES = {
     name: body
     for file in sorted((ROOT / "workflow/rules").glob("*.smk"))
@@ -28,7 +36,9 @@ RULES = {
 def declared(rule: str) -> tuple[str, ...]:
     """The sections of the settings that a rule's `science` names."""
     (arguments,) = SCIENCE.findall(RULES[rule])
-    stage, *sections = ast.literal_eval(f"[{arguments}]".replace("*READING", ", ".join(map(repr, READING))))
+    for name, keys in LISTS.items():
+        arguments = arguments.replace(name, ", ".join(map(repr, keys)))
+    stage, *sections = ast.literal_eval(f"[{arguments}]")
     assert stage == rule
     return tuple(sections)
 
@@ -138,9 +148,11 @@ def used(rule: str) -> set[str]:
     """The keys and sections that a rule's script reads, and its stage of a section cut down for it."""
     script = ast.parse((ROOT / f"workflow/scripts/{rule}.py").read_text())
     found = {key_of(chain) for chain in attribute_chains(script, "settings")}
-    if "reading(settings.data)" in ast.unparse(script):
-        return found - {"data"} | set(READING)
     for keyword in (node for node in ast.walk(script) if isinstance(node, ast.keyword)):
+        if gathered := GATHERED.get(ast.unparse(keyword.value)):
+            section, name = gathered
+            found = found - {section} | set(LISTS[name])
+            continue
         for chain in attribute_chains(keyword.value, "settings"):
             section = key_of(chain)
             if not inside(section, (*declared(rule), "machine")):

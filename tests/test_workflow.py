@@ -16,8 +16,10 @@ pytestmark = pytest.mark.workflow
 DATA = {"fix_grid", "voxelize", "collect_voxels", "plot_voxels"}
 FIRST_STAGE = {"train_autoencoder", "encode_latents", "scale_factor"}
 SECOND_STAGE = {"train_diffusion", "draw_samples", "sample"}
-SCORES = {"evaluate_reconstruction", "evaluate_samples"}
-FIGURES = {"plot_history", "plot_reconstructions", "report"}
+OF_SAMPLES = {"evaluate_samples", "evaluate_memorisation", "summarise"}
+SCORES = {"evaluate_reconstruction"} | OF_SAMPLES
+DRAWN_SCORES = {"plot_spectrum", "plot_memorisation"}
+FIGURES = {"plot_history", "plot_reconstructions", "report"} | DRAWN_SCORES
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,9 @@ def test_a_run_leaves_volumes_clouds_scores_and_a_report(finished):
         assert file["point_clouds"].attrs["units"] == "nm"
     for name in ("reconstruction", "samples"):
         assert json.loads((results / "evaluation" / f"{name}.json").read_text())["metrics"]
+    verdicts = json.loads((results / "evaluation" / "summary.json").read_text())["sections"]
+    assert set(verdicts) == {"reconstruction", "samples", "memorisation"}
+    assert not (results / "evaluation" / "verdict.txt").exists()
     assert "<table" in (results / "report.html").read_text()
 
 
@@ -56,12 +61,36 @@ def test_a_finished_run_has_nothing_to_do(finished):
 
 def test_another_learning_rate_of_the_diffusion_leaves_the_autoencoder_alone(finished):
     stale = finished.stale(overlay={"diffusion": {"training": {"learning_rate": 1.0e-4}}})
-    assert set(stale) == SECOND_STAGE | {"evaluate_samples", "plot_history", "report"}
+    assert set(stale) == SECOND_STAGE | OF_SAMPLES | DRAWN_SCORES | {"plot_history", "report"}
 
 
 def test_another_evaluation_setting_scores_again(finished):
     stale = finished.stale(overlay={"evaluation": {"bootstrap": 60}})
-    assert set(stale) == SCORES | {"plot_reconstructions", "report"}
+    assert set(stale) == SCORES | DRAWN_SCORES | {"plot_reconstructions", "report"}
+
+
+def test_another_gate_changes_the_verdict_alone(finished):
+    gates = {"evaluation": {"gates": {"ssim": [0.5, 0.4]}}}
+    assert set(finished.stale(overlay=gates)) == {"summarise", "report"}
+
+
+def test_a_failed_evaluation_ends_the_run_only_where_that_is_asked_for(copy):
+    strict = {"stop_on_fail": True, "gates": {"latent_std": [0.0, 0.0]}}
+    result = copy.run("--cores", "2", overlay={"evaluation": strict})
+    assert result.returncode != 0
+    assert "the evaluation failed (evaluation.stop_on_fail)" in result.stdout
+    assert "standard deviation of latents" in result.stdout
+    evaluation = copy.folder / "results" / "evaluation"
+    assert json.loads((evaluation / "summary.json").read_text())["verdict"] == "fail"
+    assert "fail" in (copy.folder / "results" / "report.html").read_text()
+    lenient = {"stop_on_fail": True, "gates": {"latent_std": [9.0, 9.0], "occupancy": [9.0, 9.0]}}
+    lenient["gates"] |= {
+        name: [9.0, 9.0] for name in ("count_error", "sharpness", "nearest_neighbour", "memorised")
+    }
+    lenient["gates"]["ssim"] = [-1.0, -1.0]
+    result = copy.run("--cores", "2", overlay={"evaluation": lenient})
+    assert result.returncode == 0, result.stdout
+    assert len((evaluation / "verdict.txt").read_text().splitlines()) == 8
 
 
 def test_a_changed_formula_makes_what_reaches_it_stale(copy):

@@ -13,6 +13,7 @@ from voxgen.environment import store_environment
 from voxgen.settings.code import code_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
+from voxgen.settings.evaluation import Measures
 from voxgen.settings.files import LISTS, raw_sources, source_files
 
 
@@ -139,6 +140,8 @@ SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 KIND = "clouds" if MAKES_CLOUDS else "volumes"
 READING = [f"data.{name}" for name in Reading.model_fields]
+MEASURES = [f"evaluation.{name}" for name in Measures.model_fields]
+VERDICT = "results/evaluation/verdict.txt" if SETTINGS.evaluation.stop_on_fail else []
 TRAIN_BOUNDS = MAKES_CLOUDS and SETTINGS.data.grid.bounds == "train"
 CHUNKS = shard_names(MACHINE.shards_per_file)
 SAMPLE_SHARDS = shard_names(MACHINE.sample_shards)
@@ -178,9 +181,18 @@ FOLLOWS = {
     "sample": ["draw_samples"],
     "evaluate_reconstruction": FIRST_STAGE,
     "evaluate_samples": ["sample"],
+    "evaluate_memorisation": ["sample"],
+    "summarise": [
+        "evaluate_reconstruction",
+        "evaluate_samples",
+        "evaluate_memorisation",
+    ],
+    "check_verdict": ["summarise"],
     "plot_history": [],
     "plot_reconstructions": ["evaluate_reconstruction"],
-    "report": ["evaluate_reconstruction", "evaluate_samples"],
+    "plot_spectrum": ["evaluate_samples"],
+    "plot_memorisation": ["evaluate_memorisation"],
+    "report": ["summarise"],
     "measure_loader": ["collect_voxels"],
 }
 DECLARED = {}

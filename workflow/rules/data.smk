@@ -100,7 +100,11 @@ rule plot_voxels:
         **{split: f"results/voxels/{split}.csv" for split in SPLITS},
         **{f"{split}_folder": f"results/voxels/{split}" for split in SPLITS},
     output:
-        preview="results/voxels/preview.png",
+        preview=report(
+            "results/voxels/preview.png",
+            caption="../report/data.rst",
+            category="Data",
+        ),
         statistics="results/voxels/statistics.json",
         figure="results/voxels/statistics.png",
     log:

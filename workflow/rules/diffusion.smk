@@ -78,7 +78,11 @@ rule sample:
         folder=directory("results/samples"),
         table="results/samples/samples.csv",
         config="results/samples/config.json",
-        preview="results/samples/preview.png",
+        preview=report(
+            "results/samples/preview.png",
+            caption="../report/preview.rst",
+            category="Samples",
+        ),
     log:
         "results/logs/sample.log",
     benchmark:

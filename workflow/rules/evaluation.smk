@@ -1,6 +1,6 @@
-# How good it is.
-# Reads: the test and train splits, the autoencoder, the samples, the histories.
-# Writes: results/evaluation/ (scores, reconstructions), results/figures/, results/report.html.
+# How good it is, in numbers.
+# Reads: the three splits' volumes and latents, the autoencoder, the samples.
+# Writes: results/evaluation/ (scores, reconstructions, verdicts).
 
 
 rule evaluate_reconstruction:
@@ -23,13 +23,13 @@ rule evaluate_reconstruction:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_reconstruction", "evaluation", "seed"),
+        science=science("evaluate_reconstruction", *MEASURES, "seed"),
     script:
         "../scripts/evaluate_reconstruction.py"
 
 
 rule evaluate_samples:
-    """Score the samples against the test split, beside the floor of train against test."""
+    """Score the samples against the test split, beside what train and rebuilt volumes reach."""
     input:
         samples="results/samples",
         table="results/samples/samples.csv",
@@ -39,6 +39,9 @@ rule evaluate_samples:
         test_folder="results/voxels/test",
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
+        model=f"{AUTOENCODER}/model.safetensors",
+        config=f"{AUTOENCODER}/config.json",
+        medicalnet=SETTINGS.evaluation.medicalnet or [],
     output:
         scores="results/evaluation/samples.json",
     log:
@@ -51,79 +54,81 @@ rule evaluate_samples:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_samples", "evaluation", "seed"),
+        science=science("evaluate_samples", *MEASURES, "seed"),
     script:
         "../scripts/evaluate_samples.py"
 
 
-rule plot_history:
-    """Draw the losses of a training."""
+rule evaluate_memorisation:
+    """Look for copies of train volumes among the samples."""
     input:
-        "results/{training}/history.csv",
-    output:
-        "results/figures/{training}/history.png",
-    log:
-        "results/logs/plot_history/{training}.log",
-    benchmark:
-        "results/benchmarks/plot_history/{training}.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
-    params:
-        science=science("plot_history"),
-    script:
-        "../scripts/plot_history.py"
-
-
-rule plot_reconstructions:
-    """Draw the best, the median and the worst reconstruction beside their inputs."""
-    input:
-        scores="results/evaluation/reconstruction.json",
-        volumes="results/evaluation/reconstructions",
-        manifest="results/voxels/test.csv",
-        folder="results/voxels/test",
+        samples="results/samples",
+        table="results/samples/samples.csv",
+        train="results/voxels/train.csv",
+        train_folder="results/voxels/train",
+        test="results/voxels/test.csv",
+        test_folder="results/voxels/test",
+        latents="results/latents/train",
+        latents_config="results/latents/train/config.json",
+        latents_index="results/latents/train/index.csv",
+        scale="results/latents/scale.json",
         grid="results/voxels/grid.json",
+        intensity="results/voxels/intensity.json",
+        model=f"{AUTOENCODER}/model.safetensors",
+        config=f"{AUTOENCODER}/config.json",
     output:
-        "results/figures/reconstructions.png",
+        scores="results/evaluation/memorisation.json",
     log:
-        "results/logs/plot_reconstructions.log",
+        "results/logs/evaluate_memorisation.log",
     benchmark:
-        "results/benchmarks/plot_reconstructions.tsv"
+        "results/benchmarks/evaluate_memorisation.tsv"
+    threads: MACHINE.threads
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=MACHINE.memory_mb,
+        runtime=MACHINE.runtime_minutes,
+        gpu=GPUS,
     params:
-        science=science("plot_reconstructions"),
+        science=science("evaluate_memorisation", *MEASURES, "seed"),
     script:
-        "../scripts/plot_reconstructions.py"
+        "../scripts/evaluate_memorisation.py"
 
 
-rule report:
-    """Put settings, scores and figures on one page that opens offline."""
+rule summarise:
+    """Hold the scores against the gates: a verdict for each section."""
     input:
         reconstruction="results/evaluation/reconstruction.json",
         samples="results/evaluation/samples.json",
-        preview="results/samples/preview.png",
-        reconstructions="results/figures/reconstructions.png",
-        histories=expand("results/figures/{training}/history.png", training=TRAININGS),
+        memorisation="results/evaluation/memorisation.json",
     output:
-        "results/report.html",
+        "results/evaluation/summary.json",
     log:
-        "results/logs/report.log",
+        "results/logs/summarise.log",
     benchmark:
-        "results/benchmarks/report.tsv"
+        "results/benchmarks/summarise.tsv"
     resources:
         mem_mb=1000,
         runtime=30,
     params:
-        science=science(
-            "report",
-            "data",
-            "autoencoder",
-            "diffusion",
-            "sampling",
-            "evaluation",
-            "seed",
-        ),
+        science=science("summarise", "evaluation.gates"),
     script:
-        "../scripts/report.py"
+        "../scripts/summarise.py"
+
+
+rule check_verdict:
+    """End the run with an error where the evaluation failed; asked for by evaluation.stop_on_fail."""
+    input:
+        summary="results/evaluation/summary.json",
+        report="results/report.html",
+    output:
+        "results/evaluation/verdict.txt",
+    log:
+        "results/logs/check_verdict.log",
+    benchmark:
+        "results/benchmarks/check_verdict.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        science=science("check_verdict"),
+    script:
+        "../scripts/check_verdict.py"

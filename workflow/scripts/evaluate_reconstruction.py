@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
+    from voxgen.settings.evaluation import measures
     from voxgen.stages.evaluate_reconstruction import evaluate_reconstruction
 
     evaluate_reconstruction(
@@ -17,7 +18,7 @@ with job(snakemake) as settings:
         autoencoder=Path(snakemake.input.model).parent,
         scores=Path(snakemake.output.scores),
         reconstructions=Path(snakemake.output.volumes),
-        evaluation=settings.evaluation,
+        evaluation=measures(settings.evaluation),
         seed=settings.seed,
         machine=settings.machine,
     )

@@ -9,17 +9,19 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
+    from voxgen.settings.evaluation import measures
     from voxgen.stages.evaluate_samples import evaluate_samples
 
     evaluate_samples(
-        samples=Path(snakemake.input.samples),
-        table=Path(snakemake.input.table),
+        samples=(Path(snakemake.input.table), Path(snakemake.input.samples)),
         train=(Path(snakemake.input.train), Path(snakemake.input.train_folder)),
         test=(Path(snakemake.input.test), Path(snakemake.input.test_folder)),
         grid=Path(snakemake.input.grid),
         intensity=Path(snakemake.input.intensity),
+        autoencoder=Path(snakemake.input.model).parent,
+        medicalnet=Path(snakemake.input.medicalnet) if snakemake.input.medicalnet else None,
         scores=Path(snakemake.output.scores),
-        evaluation=settings.evaluation,
+        evaluation=measures(settings.evaluation),
         seed=settings.seed,
         machine=settings.machine,
     )

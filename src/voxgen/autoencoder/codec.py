@@ -56,6 +56,20 @@ class Autoencoder:
         """Volumes decoded from the posterior mean; same shape and range as the input."""
         return self.decode(self.encode(x_BXYZ)[0])
 
+    def features(self, x_BXYZ: Array) -> Array:
+        """What the encoder sees in volumes in the network's range: (B, 2 H), of its last H hidden channels.
+
+        The mean and the standard deviation of each channel over the latent grid: what is there, not where.
+        """
+        (features,) = self._run(self._hidden, x_BXYZ[:, None])
+        return features
+
+    def _hidden(self, x_BCXYZ: Tensor) -> Tensor:
+        for block in self._network.encoder.blocks[:-1]:
+            x_BCXYZ = block(x_BCXYZ)
+        h_BHN = x_BCXYZ.flatten(2).float()
+        return torch.cat([h_BHN.mean(2), h_BHN.std(2, correction=0)], 1)
+
     @torch.inference_mode()
     def _run(self, function: Callable[[Tensor], Any], batch: Array) -> tuple[Array, ...]:
         with self.fabric.autocast():

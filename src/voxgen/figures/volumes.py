@@ -37,6 +37,16 @@ class Reconstructed:
     reconstruction: Volume
 
 
+@dataclass(frozen=True)
+class Paired:
+    """A sample with the words above it, and the train volume beside it with its name."""
+
+    title: str
+    sample: Volume
+    name: str
+    train: Volume
+
+
 def save_preview(
     path: Path,
     real: Sequence[Volume],
@@ -103,6 +113,31 @@ def save_reconstructions(
         sheet.label(row, name)
     sheet.bar(scale, quantity, 0, 2)
     sheet.bar(differences, "too low / high" if quantity == "intensity" else "too few / many", 2, 3)
+    save(path, sheet.figure)
+
+
+def save_pairs(
+    path: Path,
+    pairs: Sequence[Paired],
+    spacing: Sequence[float],
+    unit: str,
+    quantity: Quantity = "counts in a voxel",
+) -> None:
+    """Sample above train volume, one column a pair, seen along z; true to scale in the sample's grid."""
+    size = np.asarray(pairs[0].sample.shape) * np.asarray(spacing, float)
+    sheet = _Rows(len(pairs), [WIDTH * size[1] / size[0]] * 2, [0.0, 3 * GAP])
+    view = telling(quantity)
+    scale = colour_scale([view(pair.train, "z") for pair in pairs], quantity)
+    for column, pair in enumerate(pairs):
+        for row, (title, volume) in enumerate(((pair.title, pair.sample), (pair.name, pair.train))):
+            axes = sheet.panel(row, column)
+            axes.set_title(title, fontsize=7, pad=2)
+            show(axes, view(volume, "z"), scale)
+            if row == column == 0:
+                scale_bar(axes, size[0], unit)
+    for row, name in enumerate(("sample", "nearest in train")):
+        sheet.label(row, name)
+    sheet.bar(scale, quantity, 0, 2)
     save(path, sheet.figure)
 
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 
-
 FEW_VOXELS = 1000  # of an item: below, torch's own backward pass is faster (docs/performance.md)
 
 

@@ -1,16 +1,19 @@
-"""How well a volume was reconstructed: SSIM in foreground windows, PSNR, Dice, count error.
+"""How well a volume was reconstructed: errors, overlap, counts and sharpness, and what noise alone would do.
 
-Shapes: X, Y, Z voxels. `x` is the original and `r` its reconstruction.
+Shapes: X, Y, Z voxels. `x` is the original and `r` its reconstruction. Structural similarity stands in
+`similarity`.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, uniform_filter
+from scipy.ndimage import binary_dilation
+
+from voxgen.metrics.similarity import DATA_RANGE
+from voxgen.metrics.volumes import sharpness
 
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
-DATA_RANGE = 1.0  # of the network's range: fixed, so that scores of different volumes compare
 LEAST_MSE = 1e-10  # PSNR ends at 100 dB: an exact copy has no finite one
 
 
@@ -22,30 +25,19 @@ def foreground_mask(counts_XYZ: Volume, threshold: float, dilation: int) -> Mask
     return np.asarray(binary_dilation(occupied, np.ones((3, 3, 3), bool), iterations=dilation))
 
 
-def ssim(x_XYZ: Volume, r_XYZ: Volume, mask_XYZ: Mask, window: int) -> float:
-    """Mean structural similarity over the windows that are centred in `mask_XYZ`.
+def l1(x_XYZ: Volume, r_XYZ: Volume) -> float:
+    """Mean absolute error over the whole volume, in units of the network's range."""
+    return float(np.mean(np.abs(x_XYZ.astype(np.float64) - r_XYZ)))
 
-    Equation 13 of Wang et al. 2004 (doi 10.1109/TIP.2003.819861), K1 = 0.01, K2 = 0.03, data range 1,
-    in 3D with uniform windows of `window` voxels an edge; past the faces the volume is mirrored, so that
-    grids thinner than the window work. Both volumes are in the network's range. Without foreground, all
-    windows count.
-    """
-    x, r = x_XYZ.astype(np.float64), r_XYZ.astype(np.float64)
-    c1, c2 = (0.01 * DATA_RANGE) ** 2, (0.03 * DATA_RANGE) ** 2
-    mean_x, mean_r = _windows(x, window), _windows(r, window)
-    var_x = _windows(x * x, window) - mean_x**2
-    var_r = _windows(r * r, window) - mean_r**2
-    covariance = _windows(x * r, window) - mean_x * mean_r
-    luminance = (2 * mean_x * mean_r + c1) / (mean_x**2 + mean_r**2 + c1)
-    structure = (2 * covariance + c2) / (var_x + var_r + c2)
-    similarity = luminance * structure
-    return float(similarity[mask_XYZ].mean() if mask_XYZ.any() else similarity.mean())
+
+def mse(x_XYZ: Volume, r_XYZ: Volume) -> float:
+    """Mean squared error over the whole volume, in squared units of the network's range."""
+    return float(np.mean((x_XYZ.astype(np.float64) - r_XYZ) ** 2))
 
 
 def psnr(x_XYZ: Volume, r_XYZ: Volume) -> float:
     """Peak signal-to-noise ratio over the whole volume [dB], peak 1 in the network's range, at most 100."""
-    error = float(np.mean((x_XYZ.astype(np.float64) - r_XYZ) ** 2))
-    return float(10 * np.log10(DATA_RANGE**2 / max(error, LEAST_MSE)))
+    return float(10 * np.log10(DATA_RANGE**2 / max(mse(x_XYZ, r_XYZ), LEAST_MSE)))
 
 
 def dice(x_XYZ: Volume, r_XYZ: Volume, threshold: float) -> float:
@@ -55,11 +47,41 @@ def dice(x_XYZ: Volume, r_XYZ: Volume, threshold: float) -> float:
     return 2 * int((a & b).sum()) / total if total else 1.0
 
 
+def iou(x_XYZ: Volume, r_XYZ: Volume, threshold: float) -> float:
+    """Intersection over union of the voxels with more than `threshold` counts; empty volumes agree (1)."""
+    a, b = x_XYZ > threshold, r_XYZ > threshold
+    union = int((a | b).sum())
+    return int((a & b).sum()) / union if union else 1.0
+
+
 def count_error(x_XYZ: Volume, r_XYZ: Volume) -> float:
     """|sum r - sum x| / sum x, in counts; an original of less than one count is taken as one."""
     original = float(x_XYZ.sum(dtype=np.float64))
     return abs(float(r_XYZ.sum(dtype=np.float64)) - original) / max(original, 1.0)
 
 
-def _windows(volume_XYZ: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    return np.asarray(uniform_filter(volume_XYZ, window, mode="reflect"))
+def relative_sharpness(x_XYZ: Volume, r_XYZ: Volume, foreground_XYZ: Mask) -> float:
+    """sharpness(r) / sharpness(x) - 1, both over the original's foreground, in the network's range.
+
+    Below 0 the reconstruction is blurred; one that lies elsewhere may be above 0. A reconstruction with
+    nothing there has lost all of it (-1). An original without foreground or without a gradient has
+    nothing to lose (0).
+    """
+    original, reconstruction = (sharpness(v, foreground_XYZ) for v in (x_XYZ, r_XYZ))
+    if not original > 0:  # NaN, where there is no foreground, is not either
+        return 0.0
+    return (reconstruction if np.isfinite(reconstruction) else 0.0) / original - 1
+
+
+def poisson_redraw(counts_XYZ: Volume, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A second measurement of the same object: each voxel drawn anew from Poisson(its count).
+
+    The scores of an original against its redraw say what counting noise alone does to them; the redraw
+    takes the measured counts for the expected ones. It is for grids whose points fall into one voxel
+    each (density). On a gaussian grid neighbouring voxels share their points, so this noise is not that
+    of a second measurement: redraw the density there, and blur it.
+
+    Raises:
+        ValueError: a count is negative or not finite.
+    """
+    return rng.poisson(counts_XYZ).astype(np.float32)

@@ -1,14 +1,25 @@
-"""What two sets of volumes have in common: foreground intensities, occupancy, sharpness.
+"""What two sets of volumes have in common: foreground intensities, occupancy, sharpness, spectra, pieces.
 
-Shapes: X, Y, Z voxels; N and M volumes; K histogram bins.
+Shapes: X, Y, Z voxels; N and M volumes; K bins of a histogram, or shells of a spectrum.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import fftn
+from scipy.ndimage import label
 
 BINS = 256
+LEAST_POWER = 1e-6  # of the strongest shell: below it lie the rounding of volumes and of networks
+
+
+class Components(NamedTuple):
+    """How many pieces a foreground has, and the largest one's share of it (0 to 1)."""
+
+    number: int
+    largest: float
 
 
 def occupancy(foreground_XYZ: NDArray[np.bool_]) -> float:
@@ -54,6 +65,65 @@ def relative_difference(a_N: NDArray[Any], b_M: NDArray[Any]) -> float:
     """(mean a - mean b) / mean b: 0 when the means agree; 0 is also taken where both are 0."""
     a, b = float(a_N.mean()), float(b_M.mean())
     return (a - b) / b if b else float(np.sign(a))
+
+
+def connected_components(foreground_XYZ: NDArray[np.bool_]) -> Components:
+    """Pieces of the foreground, whose voxels touch by a face, an edge or a corner (26 neighbours in 3D).
+
+    Without foreground there is no piece, and the share is 0.
+    """
+    labels, number = label(foreground_XYZ, np.ones((3,) * foreground_XYZ.ndim, dtype=int))
+    if not number:
+        return Components(0, 0.0)
+    sizes = np.bincount(labels.ravel())[1:]
+    return Components(int(number), float(sizes.max() / sizes.sum()))
+
+
+def shells(
+    shape: Sequence[int], spacing: Sequence[float], bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Middle frequency (K,) [cycles/unit] of each shell, and the shell (X, Y, Z) of each Fourier coefficient.
+
+    Shells are equally thick, from 0 to the highest frequency of the grid, a corner of the Fourier domain:
+    every coefficient has a shell. Frequencies go by the spacing [unit/voxel], so shells are spheres on
+    anisotropic grids too. Frequency 0, the mean, has shell -1.
+    """
+    axes = [np.fft.fftfreq(n, step) for n, step in zip(shape, spacing, strict=True)]
+    squares = [axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True)]
+    frequency = np.sqrt(sum(squares, np.zeros(tuple(shape))))
+    thickness = (float(frequency.max()) or 1.0) / bins
+    shell = np.where(frequency == 0, -1, np.minimum(frequency // thickness, bins - 1)).astype(np.intp)
+    return np.linspace(thickness / 2, thickness * (bins - 0.5), bins), shell
+
+
+def radial_power_spectrum(
+    x_XYZ: NDArray[np.floating], spacing: Sequence[float], bins: int
+) -> NDArray[np.float64]:
+    """Mean power |F|^2 / (number of voxels) of the Fourier coefficients in each of K = `bins` shells.
+
+    White noise has its variance in every shell. The power of all coefficients but the mean sums up to
+    the sum of (x - mean)^2 (Parseval). A shell without coefficients has power 0. The volume is not
+    windowed: what its faces cut leaks into all frequencies, so compare volumes that were cut alike.
+    """
+    _, shell = shells(x_XYZ.shape, spacing, bins)
+    power = np.abs(fftn(x_XYZ.astype(np.float64))) ** 2 / x_XYZ.size
+    inside = shell >= 0
+    total = np.bincount(shell[inside], power[inside], bins)
+    return np.asarray(total / np.maximum(np.bincount(shell[inside], minlength=bins), 1))
+
+
+def spectrum_distance(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
+    """Mean over shells of |10 log10(a / b)| of the sets' mean powers [dB]; `b` is the reference.
+
+    It counts the shells in which the reference has more than 1e-6 (-60 dB) of its strongest shell's
+    power; less than that in `a` is taken as that. If one set has no power at all, the distance is 60 dB.
+    """
+    a, b = a_NK.mean(axis=0, dtype=np.float64), b_MK.mean(axis=0, dtype=np.float64)
+    if not a.any() or not b.any():
+        return 0.0 if not a.any() and not b.any() else float(-10 * np.log10(LEAST_POWER))
+    least = LEAST_POWER * b.max()
+    counted = b > least
+    return float(np.abs(10 * np.log10(np.maximum(a[counted], least) / b[counted])).mean())
 
 
 def _distribution(histograms_NK: NDArray[Any]) -> NDArray[np.float64]:

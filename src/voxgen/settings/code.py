@@ -1,7 +1,7 @@
 """A digest of the science code that a stage reaches, so that a changed formula makes it stale.
 
 The digest is taken over syntax trees without comments and docstrings, of the stage's module and of every
-voxgen module that it imports, directly or not. Left out is what carries values and files and has no
+voxgen module that it imports, directly or not, and over the templates beside them. Left out is what carries values and files and has no
 formulas (`settings`, `errors`, `io.files` and `io.models`), and what only looks on (`environment`, `trial`,
 `training.watching`).
 """
@@ -33,6 +33,9 @@ def code_digest(module: str) -> str:
             reached.add(name)
             pending.extend(_imports(name))
     combined = "".join(f"{name}:{_tree_digest(name)};" for name in sorted(reached))
+    folders = {source.parent / "templates" for name in reached if (source := _source(name))}
+    for template in sorted(file for folder in folders for file in folder.glob("*")):
+        combined += f"{template.name}:{hashlib.sha256(template.read_bytes()).hexdigest()};"
     return hashlib.sha256(combined.encode()).hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from voxgen.settings.base import Count, Positive, Section
 from voxgen.settings.data import DataSettings
+from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.models import AutoencoderSettings, DiffusionSettings
 
 DDPM_STEPS = 1000
@@ -20,27 +21,6 @@ class SamplingSettings(Section):
 
     samples: Count = Field(description="volumes to draw")
     steps: Count = Field(description="steps of the sampler (Heun: two evaluations a step; DDIM: one)")
-
-
-class EvaluationSettings(Section):
-    """How reconstructions and samples are judged."""
-
-    ssim_window: Annotated[int, Field(ge=3)] = Field(description="edge of the SSIM window [voxels], odd")
-    dilation: Annotated[int, Field(ge=0)] = Field(
-        description="voxels by which the foreground mask is dilated"
-    )
-    blur: Positive = Field(description="sigma of the blurred baseline [voxels]")
-    points: Count = Field(description="points a cloud in the Chamfer distance")
-    bootstrap: Count = Field(description="resamples behind each interval")
-    confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
-
-    @model_validator(mode="after")
-    def _window_is_odd(self) -> Self:
-        if self.ssim_window % 2 == 0:
-            raise ValueError(
-                f"ssim_window: {self.ssim_window} is even; windows are centred, give an odd edge"
-            )
-        return self
 
 
 class Machine(Section):

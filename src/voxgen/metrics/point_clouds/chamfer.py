@@ -1,8 +1,6 @@
-"""Two sets of point clouds under the Chamfer distance: 1-NNA, coverage, minimum matching distance.
+"""Chamfer distance between point clouds.
 
-Shapes: N and M clouds, P points in each, C coordinates. The three scores come as one number an item,
-whose mean is the score, so that a bootstrap can resample them. Nearest neighbours are not searched again
-within a resample: with duplicated clouds they would be the clouds themselves.
+Shapes: N and M clouds, B in a block; P points in each of one set, Q in each of the other; C coordinates.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from voxgen.metrics.point_clouds.arrays import Matrix, checked
 
 # Distances held at once, in floats: on a CPU they stay in its cache, on a GPU they fill it.
 CPU_BLOCK = 2**20
@@ -31,41 +29,14 @@ def chamfer_matrix(
     Raises:
         ValueError: the clouds are not (items, points, coordinates) or not finite.
     """
-    a = _checked(a_NPC)
-    b = a if b_MPC is None else _checked(b_MPC)
+    a = checked(a_NPC)
+    b = a if b_MPC is None else checked(b_MPC)
     low, high = np.minimum(a.min((0, 1)), b.min((0, 1))), np.maximum(a.max((0, 1)), b.max((0, 1)))
     centre, scale = (low + high) / 2, float((high - low).max()) / 2 or 1.0
     left = _left((a - centre) / scale, device)
     right = _right((b - centre) / scale, device)
     matrix = _distances(left, right, symmetric=b_MPC is None)
     return np.asarray(matrix.cpu().numpy(), dtype=np.float64) * scale**2
-
-
-def nearest_neighbour_correct(aa_NN: Matrix, bb_MM: Matrix, ab_NM: Matrix) -> NDArray[np.float64]:
-    """1 for each of the N + M clouds whose nearest other cloud is of its own set, 0 if not, 0.5 for a tie.
-
-    The mean is the 1-nearest-neighbour accuracy (Lopez-Paz & Oquab 2017, arXiv 1610.06545): 50 % for two
-    draws of one distribution, 100 % for sets apart; below 50 % one set copies the other.
-    """
-    own = np.concatenate([_without_self(aa_NN).min(1), _without_self(bb_MM).min(1)])
-    other = np.concatenate([ab_NM.min(1), ab_NM.min(0)])
-    return np.where(own < other, 1.0, np.where(own == other, 0.5, 0.0))
-
-
-def coverage(ab_NM: Matrix) -> NDArray[np.float64]:
-    """1 for each of the M reference clouds that is the nearest reference of some generated cloud.
-
-    Rows are generated, columns references (Achlioptas et al. 2018, arXiv 1707.02392). The mean is the
-    coverage; two draws of one distribution do not reach 1.
-    """
-    covered = np.zeros(ab_NM.shape[1])
-    covered[ab_NM.argmin(1)] = 1.0
-    return covered
-
-
-def minimum_matching(ab_NM: Matrix) -> NDArray[np.float64]:
-    """Distance of each of the M references to its nearest generated cloud (rows); the mean is the MMD."""
-    return np.asarray(ab_NM.min(0))
 
 
 def _distances(left_NPD: torch.Tensor, right_MPD: torch.Tensor, symmetric: bool) -> torch.Tensor:
@@ -119,16 +90,3 @@ def _right(b_MPC: Matrix, device: str) -> torch.Tensor:
 
 def _tensor(array: Matrix, device: str) -> torch.Tensor:
     return torch.from_numpy(array.astype(np.float32 if device == "cpu" else np.float64)).to(device)
-
-
-def _checked(clouds_NPC: NDArray[np.floating]) -> Matrix:
-    clouds = np.asarray(clouds_NPC, dtype=np.float64)
-    if clouds.ndim != 3 or 0 in clouds.shape or not np.isfinite(clouds).all():
-        raise ValueError(f"clouds of shape {clouds.shape}: expected finite (items, points, coordinates)")
-    return clouds
-
-
-def _without_self(distances_NN: Matrix) -> Matrix:
-    others = distances_NN.copy()
-    np.fill_diagonal(others, np.inf)
-    return others

@@ -1,0 +1,21 @@
+"""Stage check_verdict: end the run where the evaluation failed."""
+
+from pathlib import Path
+
+from voxgen.errors import InputError
+from voxgen.io.files import read_json, replacing
+
+
+def check_verdict(summary: Path, out: Path) -> None:
+    """Write the verdicts of summary.json as text, a gate a line.
+
+    Raises:
+        InputError: the verdict is `fail`; names the gates that failed.
+    """
+    content = read_json(summary)
+    gates = [gate for section in content["sections"].values() for gate in section["gates"]]
+    failed = [gate["reading"] for gate in gates if gate["verdict"] == "fail"]
+    if failed:
+        raise InputError("the evaluation failed (evaluation.stop_on_fail): " + "; ".join(failed))
+    with replacing(out) as temporary:
+        temporary.write_text("".join(f"{gate['reading']}\n" for gate in gates), encoding="utf-8")
