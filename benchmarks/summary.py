@@ -10,9 +10,9 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.stages.report import REFERENCES
 
 
 def device(results: Path) -> str:
@@ -37,22 +37,38 @@ def times(results: Path) -> Iterator[str]:
                 yield f"| {name} | {float(row['s']):.1f} | {row['max_rss']} |"
 
 
+def read(results: Path, part: str) -> Any:
+    """One file of the evaluation."""
+    return json.loads((results / "evaluation" / f"{part}.json").read_text())
+
+
 def scores(results: Path, part: str, model: str) -> Iterator[str]:
     """A table of one evaluation: each number beside its references, with intervals."""
-    content = json.loads((results / "evaluation" / f"{part}.json").read_text())
-    metrics = content["metrics"].values()
-    shown = [key for key in REFERENCES if any(key in metric for metric in metrics)]
-    heads = [f"{part} (n = {content['n']})", "value", *(REFERENCES[key] for key in shown), "good is"]
+    content = read(results, part)
+    heads = [f"{part} (n = {content['n']})", "value", *content["references"].values(), "good is"]
     yield from (f"| {' | '.join(heads)} |", "|---" * len(heads) + "|")
-    for metric in metrics:
-        values = [Estimate.from_json(metric[key]).text(metric["unit"]) for key in (model, *shown)]
+    for metric in content["metrics"].values():
+        values = [
+            Estimate.from_json(metric[key]).text(metric["unit"]) if key in metric else "-"
+            for key in (model, *content["references"])
+        ]
         yield f"| {' | '.join([metric['label'], *values, metric['direction']])} |"
     if "latent" in content:
         yield f"\nStandard deviation of the sampled latents: {content['latent']['std']:.3f} (1 is right)"
+
+
+def verdicts(results: Path) -> Iterator[str]:
+    """What lies near train volumes, and each gate with its verdict."""
+    yield from (f"- {space['reading']}" for space in read(results, "memorisation")["spaces"].values())
+    yield from ("", "| section | gate | verdict |", "|---|---|---|")
+    for name, section in read(results, "summary")["sections"].items():
+        for gate in section["gates"]:
+            yield f"| {name} | {gate['metric']} {gate['value']}; {gate['gate']} | {gate['verdict']} |"
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "results")
     print(device(folder), "", *times(folder), "", sep="\n")
     print(*scores(folder, "reconstruction", "model"), "", sep="\n")
-    print(*scores(folder, "samples", "samples_vs_test"), sep="\n")
+    print(*scores(folder, "samples", "samples"), "", sep="\n")
+    print(*verdicts(folder), sep="\n")

@@ -117,7 +117,12 @@ def test_a_formula_counts_for_the_stages_that_reach_it(package: Path) -> None:
         ),
         ("autoencoder/network.py", "kl_C = 0.5 *", "kl_C = 1.5 *", {"train_autoencoder"}),
         ("stages/simulate.py", "seed", "sead", {"simulate"}),
-        ("io/latents.py", "astype(np.float16, ", "astype(np.float32, ", {"encode_latents", "train_diffusion"}),
+        (
+            "io/latents.py",
+            "astype(np.float16, ",
+            "astype(np.float32, ",
+            {"encode_latents", "train_diffusion"},
+        ),
     ],
 )
 def test_a_change_spreads_along_imports(

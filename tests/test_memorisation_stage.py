@@ -18,7 +18,6 @@ from voxgen.io.files import read_json, write_json, write_table
 from voxgen.io.latents import COLUMNS, write_latents
 from voxgen.io.nifti import write_volume
 from voxgen.scale import LatentScale
-from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.sections import Machine
 from voxgen.stages import evaluate_memorisation as stage
 from voxgen.stages.evaluate_memorisation import evaluate_memorisation
@@ -26,9 +25,6 @@ from voxgen.stages.plot_memorisation import plot_memorisation
 from voxgen.voxels import fixed_grid
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
-EVALUATION = EvaluationSettings.model_validate_json(
-    json.dumps(CONFIG["evaluation"] | {"pooled": 4, "bootstrap": 50})
-)
 MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"] | {"device": "cpu", "batch": 4}))
 GRID = fixed_grid((8, 8, 8), ((0, 800), (0, 800), (0, 800)), "nm", "density", 1.0)
 LAW = Intensity("log1p", 1.5)
@@ -94,8 +90,8 @@ def judged(root: Path, make: Callable[[list[np.ndarray]], list[np.ndarray]]) -> 
         intensity=root / "intensity.json",
         autoencoder=root / "autoencoder",
         scores=root / "memorisation.json",
-        evaluation=EVALUATION,
-        seed=0,
+        longest=4,
+        confidence=0.95,
         machine=MACHINE,
     )
     content: dict[str, Any] = read_json(root / "memorisation.json")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
-from voxgen.metrics.bootstrap import Bootstrap, Estimate
+from voxgen.metrics.bootstrap import Bootstrap, Estimate, proportion
 
 
 def test_interval_of_a_mean_is_that_of_the_normal_theory() -> None:
@@ -125,3 +125,13 @@ def test_words_overlap_and_json() -> None:
     assert model.overlaps(floor)
     assert not model.overlaps(Estimate(0.9, 0.8, 1.0, 64))
     assert Estimate.from_json(model.to_json()) == model
+
+
+def test_shares_have_exact_intervals() -> None:
+    none, half = proportion(np.zeros(64), 0.95), proportion(np.array([0, 1] * 50), 0.95)
+    assert (none.value, none.low) == (0, 0)
+    assert none.high == pytest.approx(1 - 0.025 ** (1 / 64))  # as likely to see none of 64 at that share
+    assert (half.low, half.high) == pytest.approx((0.3983, 0.6017), abs=1e-4)  # Clopper & Pearson's table
+    for bad in ([], [0.5], [np.nan]):
+        with pytest.raises(ValueError, match="share"):
+            proportion(np.array(bad), 0.95)

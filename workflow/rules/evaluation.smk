@@ -88,7 +88,7 @@ rule evaluate_memorisation:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_memorisation", *MEASURES, "seed"),
+        science=science("evaluate_memorisation", "evaluation.pooled", "evaluation.confidence"),
     script:
         "../scripts/evaluate_memorisation.py"
 

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
-    from voxgen.settings.evaluation import measures
     from voxgen.stages.evaluate_memorisation import evaluate_memorisation
 
     evaluate_memorisation(
@@ -22,7 +21,7 @@ with job(snakemake) as settings:
         intensity=Path(snakemake.input.intensity),
         autoencoder=Path(snakemake.input.model).parent,
         scores=Path(snakemake.output.scores),
-        evaluation=measures(settings.evaluation),
-        seed=settings.seed,
+        longest=settings.evaluation.pooled,
+        confidence=settings.evaluation.confidence,
         machine=settings.machine,
     )

@@ -43,10 +43,10 @@ def cloud_scores(
     n = min(len(one.clouds) for one in sets.values())
     if n < 2:
         return {}
-    clouds = {name: one.clouds[:n] for name, one in sets.items()}
+    unit, scale = _length(grid)
+    clouds = {name: scale * one.clouds[:n] for name, one in sets.items()}
     few, points = min(n, evaluation.matched_clouds), evaluation.matched_points
     matched = {name: one[:few, :points] for name, one in clouds.items()}
-    unit = "" if grid.unit == "unitless" else grid.unit.replace("um", "µm")
     chamfer = Distance(
         "chamfer",
         "Chamfer",
@@ -64,7 +64,7 @@ def cloud_scores(
     return {
         **_neighbour_scores(clouds, chamfer, bootstrap),
         **_neighbour_scores(matched, earth_movers, bootstrap),
-        **_divergence(clouds, grid, bootstrap),
+        **_divergence(clouds, scale * np.array(grid.bounds), bootstrap),
     }
 
 
@@ -96,10 +96,17 @@ def _neighbour_scores(clouds: Clouds, distance: Distance, bootstrap: Bootstrap) 
     }
 
 
-def _divergence(clouds: Clouds, grid: Grid, bootstrap: Bootstrap) -> dict[str, Scored]:
+def _length(grid: Grid) -> tuple[str, float]:
+    """The unit in which distances are stated, and its number in one of the grid's units."""
+    if grid.unit == "nm" and np.ptp(grid.bounds, axis=1).max() >= 1000:
+        return "µm", 1e-3
+    return ("" if grid.unit == "unitless" else grid.unit.replace("um", "µm")), 1.0
+
+
+def _divergence(clouds: Clouds, bounds: Matrix, bootstrap: Bootstrap) -> dict[str, Scored]:
     if min(map(len, clouds.values())) < 3:
         return {}
-    found = point_clouds.point_histograms(list(clouds.values()), grid.bounds)
+    found = point_clouds.point_histograms(list(clouds.values()), bounds)
     metric = Metric(
         "Jensen-Shannon divergence", "bits", "lower", "of where points lie, all clouds together; 0 to 1"
     )

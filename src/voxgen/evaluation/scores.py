@@ -15,8 +15,8 @@ Sets = Mapping[str, VolumeSet]
 
 REFERENCES = {
     "train": "floor: train volumes",
-    "rebuilt_test": "ceiling: test volumes, rebuilt by the autoencoder",
-    "rebuilt_train": "train volumes, rebuilt by the autoencoder",
+    "rebuilt_test": "ceiling: test volumes, rebuilt",
+    "rebuilt_train": "train volumes, rebuilt",
 }
 COMPARED = ("samples", *REFERENCES)
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
+from scipy.stats import binomtest
 
 from voxgen.randomness import generator
 
@@ -132,6 +133,22 @@ class Bootstrap:
         tail = (1 - self.confidence) / 2
         low, high = np.quantile(draws, [tail, 1 - tail])
         return Estimate(value, float(low), float(high), n)
+
+
+def proportion(inside_N: NDArray[Any], confidence: float) -> Estimate:
+    """The share of items that are 1 and not 0, with the exact interval of Clopper & Pearson (1934).
+
+    Where none is (or all are), resamples agree with each other, and a bootstrap would be sure of it.
+
+    Raises:
+        ValueError: there is no item, or a value is neither 0 nor 1.
+    """
+    inside = _checked(inside_N, "share")
+    if not np.isin(inside, (0, 1)).all():
+        raise ValueError("share: values that are neither 0 nor 1")
+    found = binomtest(int(inside.sum()), len(inside))
+    interval = found.proportion_ci(confidence, method="exact")
+    return Estimate(float(inside.mean()), float(interval.low), float(interval.high), len(inside))
 
 
 def _multiplicities(n: int, rng: np.random.Generator) -> NDArray[np.intp]:

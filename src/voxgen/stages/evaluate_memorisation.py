@@ -18,10 +18,9 @@ from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, read_table, write_json
 from voxgen.io.latents import read_latents
 from voxgen.io.models import refuse_mismatch
-from voxgen.metrics.bootstrap import Bootstrap
+from voxgen.metrics.bootstrap import proportion
 from voxgen.metrics.memorisation import closest, memorised, nearest, pooled, threshold
 from voxgen.scale import LatentScale
-from voxgen.settings.evaluation import Measures
 from voxgen.settings.sections import Machine
 from voxgen.voxels import Grid
 
@@ -54,14 +53,15 @@ def evaluate_memorisation(
     intensity: Path,
     autoencoder: Path,
     scores: Path,
-    evaluation: Measures,
-    seed: int,
+    longest: int,
+    confidence: float,
     machine: Machine,
 ) -> None:
     """Find each sample's nearest train volume, in any allowed view, and count those that lie too near.
 
     `samples`, `train` and `test` are (table, folder); `latents` holds the train split's posterior means in
-    all views, `scale` (scale.json) whitens them. Writes `scores` (JSON): for the space of latents and that
+    all views, `scale` (scale.json) whitens them. `longest` is the longest axis of pooled volumes in voxels,
+    `confidence` the coverage of the intervals. Writes `scores` (JSON): for the space of latents and that
     of pooled voxels the share of samples that are nearer to the train split than the 1 % quantile of test
     volumes is, and the nearest pairs.
 
@@ -80,12 +80,11 @@ def evaluate_memorisation(
         ids = [row["id"] for row in read_table(source[0])]
         return stored(ids, source[1], frame.shape, machine.batch)
 
-    bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)
     spaces = {
         "latent": _latent_space(latents, codec, law),
-        "voxels": _voxel_space(batches(train), allowed, law, evaluation.pooled),
+        "voxels": _voxel_space(batches(train), allowed, law, longest),
     }
-    found = {name: _judged(space, batches, samples, test, bootstrap) for name, space in spaces.items()}
+    found = {name: _judged(space, batches, samples, test, confidence) for name, space in spaces.items()}
     write_json(scores, {"quantile": QUANTILE, "device": first.fabric.device.type, "spaces": found})
 
 
@@ -119,7 +118,7 @@ def _judged(
     batches: Callable[[tuple[Path, Path]], Any],
     samples: tuple[Path, Path],
     test: tuple[Path, Path],
-    bootstrap: Bootstrap,
+    confidence: float,
 ) -> dict[str, Any]:
     """The share of memorised samples in one space, what it rests on, and the nearest pairs."""
     ids: list[str] = []
@@ -130,7 +129,7 @@ def _judged(
         distances[name] = nearest(np.concatenate([part for _, part in read])[None], space.train_MF)
     tested = distances["test"].distance
     limit = threshold(tested, QUANTILE)
-    share = bootstrap.mean(memorised(distances["samples"].distance, tested, QUANTILE), "memorised")
+    share = proportion(memorised(distances["samples"].distance, tested, QUANTILE), confidence)
     expected = max(QUANTILE, 1 / (len(tested) + 1))
     pairs = []
     for pair in closest(distances["samples"], DRAWN):

@@ -12,7 +12,7 @@ from scipy.special import rel_entr
 
 from voxgen.metrics.point_clouds.arrays import Matrix, checked
 
-Bounds = Sequence[tuple[float, float]]
+Bounds = Sequence[tuple[float, float]] | Matrix
 
 
 def jensen_shannon(
