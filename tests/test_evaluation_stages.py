@@ -79,7 +79,9 @@ def written(folder: Path, volumes: list[np.ndarray], latent: float = 1.0) -> tup
     return manifest, folder
 
 
-def judged(root: Path, samples: list[np.ndarray], latent: float = 1.0) -> dict[str, Any]:
+def judged(
+    root: Path, samples: list[np.ndarray], latent: float = 1.0, medicalnet: Path | None = None
+) -> dict[str, Any]:
     table, folder = written(root / "samples", samples, latent)
     train = written(root / "train", [counts(i, 1) for i in range(9)])
     test = written(root / "test", [counts(i, 2) for i in range(7)])
@@ -87,7 +89,7 @@ def judged(root: Path, samples: list[np.ndarray], latent: float = 1.0) -> dict[s
     write_json(root / "intensity.json", LAW.to_json())
     paths = (root / "grid.json", root / "intensity.json", root / "autoencoder")
     evaluate_samples(
-        (table, folder), train, test, *paths, None, root / "samples.json", EVALUATION, 0, MACHINE
+        (table, folder), train, test, *paths, medicalnet, root / "samples.json", EVALUATION, 0, MACHINE
     )
     scores: dict[str, Any] = read_json(root / "samples.json")
     return scores
@@ -185,6 +187,24 @@ def test_the_table_names_the_spectra(tmp_path: Path) -> None:
     assert all(len(power) == len(spectrum["frequencies"]) for power in spectrum["power"].values())
     plot_spectrum(tmp_path / "samples.json", tmp_path / "spectrum.png")
     assert (tmp_path / "spectrum.png").stat().st_size > 5000
+
+
+def test_medicalnets_features_stand_beside_the_autoencoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def features(x_BXYZ: np.ndarray, foreground_BXYZ: np.ndarray) -> np.ndarray:
+        assert foreground_BXYZ.dtype == bool
+        return np.stack([x[inside][:4] for x, inside in zip(x_BXYZ, foreground_BXYZ, strict=True)])
+
+    asked: list[tuple[Path, str]] = []
+    network = SimpleNamespace(features=features)
+    monkeypatch.setattr(samples_stage, "load_medicalnet", lambda *given: asked.append(given) or network)
+    weights = tmp_path / "resnet_10.pth"
+    metrics = judged(tmp_path, [counts(i, 3) for i in range(8)], medicalnet=weights)["metrics"]
+    assert len(asked) == 1
+    assert asked[0][0] == weights
+    assert set(metrics) >= FEATURES | {"frechet MedicalNet", "kernel MedicalNet"}
+    assert "4 features (MedicalNet)" in metrics["frechet MedicalNet"]["meaning"]
 
 
 def test_repeats_bit_for_bit(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ LISTS = {
     "*READING": [f"data.{name}" for name in Reading.model_fields],
     "*MEASURES": [f"evaluation.{name}" for name in Measures.model_fields],
 }
+KEEP_ALL = ("report", "summarise")  # they keep the settings of a run beside its results
 GATHERED = {
     "reading(settings.data)": ("data", "*READING"),
     "measures(settings.evaluation)": ("evaluation", "*MEASURES"),
@@ -169,14 +170,15 @@ def test_scripts_read_what_their_rule_declares(rule: str) -> None:
         assert inside(path, (*declared(rule), "machine")), f"{rule} reads {path}"
 
 
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule != "report"])
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in KEEP_ALL])
 def test_rules_declare_what_their_script_reads(rule: str) -> None:
     for section in declared(rule):
         read = [path for path in used(rule) if inside(path, (section,)) or inside(section, (path,))]
         assert read, f"{rule} goes stale with {section}, but reads nothing of it"
 
 
-def test_the_report_shows_the_settings_that_it_declares() -> None:
-    script = (ROOT / "workflow/scripts/report.py").read_text()
+@pytest.mark.parametrize("rule", KEEP_ALL)
+def test_all_settings_are_kept_where_all_are_declared(rule: str) -> None:
+    script = (ROOT / f"workflow/scripts/{rule}.py").read_text()
     assert 'json.loads(snakemake.params.science)["settings"]' in script
-    assert set(declared("report")) == set(Settings.model_fields) - {"machine"}
+    assert set(declared(rule)) == set(Settings.model_fields) - {"machine"}

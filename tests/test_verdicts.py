@@ -127,8 +127,11 @@ def test_the_stage_reads_and_writes_files(tmp_path: Path) -> None:
     }
     for name, content in contents.items():
         write_json(tmp_path / f"{name}.json", content)
-    summarise(*(tmp_path / f"{name}.json" for name in contents), tmp_path / "summary.json", GATES)
-    assert json.loads((tmp_path / "summary.json").read_text())["verdict"] == "fail"
+    scores = [tmp_path / f"{name}.json" for name in contents]
+    summarise(*scores, tmp_path / "summary.json", GATES, {"seed": 3})
+    written = json.loads((tmp_path / "summary.json").read_text())
+    assert written["verdict"] == "fail"
+    assert written["settings"] == {"seed": 3}
 
 
 @pytest.mark.parametrize(

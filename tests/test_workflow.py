@@ -55,6 +55,15 @@ def test_a_run_leaves_volumes_clouds_scores_and_a_report(finished):
     assert "<table" in (results / "report.html").read_text()
 
 
+def test_snakemakes_own_report_has_our_captions(copy):
+    result = copy.run("--report", "snakemake.html")
+    assert result.returncode == 0, result.stdout
+    page = (copy.folder / "snakemake.html").read_text()
+    for caption in sorted((copy.folder / "workflow" / "report").glob("*.rst")):
+        words = caption.read_text().split()[:3]
+        assert " ".join(words) in page, caption.name
+
+
 def test_a_finished_run_has_nothing_to_do(finished):
     assert not finished.stale()
 

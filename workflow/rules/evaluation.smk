@@ -109,7 +109,15 @@ rule summarise:
         mem_mb=1000,
         runtime=30,
     params:
-        science=science("summarise", "evaluation.gates"),
+        science=science(
+            "summarise",
+            "data",
+            "autoencoder",
+            "diffusion",
+            "sampling",
+            "evaluation",
+            "seed",
+        ),
     script:
         "../scripts/summarise.py"
 

@@ -1,5 +1,6 @@
 """Rule summarise."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,4 +18,5 @@ with job(snakemake) as settings:
         memorisation=Path(snakemake.input.memorisation),
         out=Path(snakemake.output[0]),
         gates=settings.evaluation.gates,
+        settings=json.loads(snakemake.params.science)["settings"],
     )

@@ -1,29 +1,24 @@
 """`voxgen inspect`: what a raw file holds, how voxgen reads it, and settings to paste."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import yaml
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from voxgen.clouds.catalog import Item, catalogue, unit_of
 from voxgen.clouds.hdf5 import open_hdf5
-from voxgen.clouds.opening import Clouds, open_clouds
-from voxgen.clouds.units import factor, is_pixels, is_unit
+from voxgen.clouds.opening import Clouds
 from voxgen.commands.inspect_scans import inspect_scans
+from voxgen.commands.reading import found_clouds, is_hdf5, told_apart
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
 from voxgen.settings.files import NIFTI
 
 LISTED = 30
-HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".mat", ".loom")
 
 
 def inspect(arguments: Sequence[str]) -> Iterator[str]:
@@ -32,52 +27,18 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
     Raises:
         InputError: the files hold nothing that voxgen can read, or more than one thing: name it by KEY=VALUE.
     """
-    files = [argument for argument in arguments if "=" not in argument or Path(argument).exists()]
-    given = dict(argument.split("=", 1) for argument in arguments if argument not in files)
-    if not files:
+    paths, given = told_apart(arguments)
+    if not paths:
         raise InputError("no file to inspect; give voxgen inspect FILE")
-    paths = [Path(file) for file in files]
     if paths[0].is_dir() or paths[0].name.endswith(NIFTI):
         yield from inspect_scans(paths)
         return
-    overrides = {key: _value(value) for key, value in given.items()}
-    source = "h5" if h5py.is_hdf5(paths[0]) or paths[0].suffix.lower() in HDF5 else "csv"
+    source = "h5" if is_hdf5(paths[0]) else "csv"
     yield from _contents(paths[0]) if source == "h5" else [str(paths[0])]
-    defaults = {"source": source, "unit": "unitless", "min_points": 1}
-    if "unit" not in overrides:
-        with open_clouds(paths[:1], _reading(defaults | {"unit": "nm"} | overrides)) as clouds:
-            overrides["unit"] = _unit(clouds.found.unit_found)
-    with open_clouds(paths, _reading(defaults | overrides)) as clouds:
-        measured = _Measured.of(clouds)
-        yield from _described(clouds, measured, overrides["unit"])
+    with found_clouds(paths, given) as (clouds, unit):
+        yield from _described(clouds, _Measured.of(clouds), unit)
         yield from ("", "To read it so, in a file of settings:", "")
-        yield from _to_paste(paths, source, clouds, overrides)
-
-
-def _reading(values: Mapping[str, Any]) -> Reading:
-    try:
-        return Reading.model_validate_json(json.dumps(dict.fromkeys(Reading.model_fields) | dict(values)))
-    except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise InputError(f"{found}; known: {', '.join(Reading.model_fields)}") from None
-
-
-def _value(text: str) -> Any:
-    """A setting as YAML reads it; what YAML cannot read, such as the key */*, is text."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
-
-
-def _unit(stated: str | None) -> str:
-    """The unit of the settings nearest to what a file states; camera pixels become nm."""
-    if stated is None:
-        return "unitless"
-    if not is_unit(stated):
-        return "nm" if "," in stated else "unitless"
-    in_nm = 1.0 if is_pixels(stated) else factor(stated, "nm")
-    return "nm" if in_nm < 1e3 else "um" if in_nm < 1e6 else "mm"
+        yield from _to_paste(paths, source, clouds, given | {"unit": unit})
 
 
 def _contents(path: Path) -> Iterator[str]:

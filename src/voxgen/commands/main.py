@@ -13,6 +13,12 @@ INSPECT = """Print what voxgen finds in raw files, and a section of the settings
 Files are HDF5, CSV or NIfTI; several share a layout. KEY=VALUE overrides what is found out, with the keys of
 the section data: voxgen inspect locs.hdf5 z=0.0 'tile=[5000, 5000]'"""
 
+VIEW = """Show volumes or clouds in 3D, in a page that this machine alone can open, until Ctrl-C.
+
+PATH is a NIfTI file, a folder of NIfTI files, or an HDF5 or CSV file of clouds. What lies at a second one
+stands beside what has the same name, or else number, in the first. KEY=VALUE says how clouds are read, as in
+voxgen inspect."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; 1 for what a user can mend, said in one message."""
@@ -34,6 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     doctor.add_argument("--json", type=Path, metavar="FILE", help="write all of it to FILE as well")
     doctor.set_defaults(run=_doctor)
+    compare = commands.add_parser(
+        "compare",
+        help="put finished runs side by side: settings, scores, samples",
+        description="Hold runs against the first: settings that differ, scores with their intervals, times; "
+        "with --html also their samples in 3D.",
+    )
+    compare.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="project whose run has ended, or its results"
+    )
+    compare.add_argument("--html", type=Path, metavar="FILE", help="write a page that opens offline as well")
+    compare.set_defaults(run=_compare)
+    view = commands.add_parser(
+        "view",
+        help="show volumes or clouds in 3D in the browser",
+        description=VIEW,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    view.add_argument("paths", nargs="+", metavar="PATH", help="file, folder of volumes, or KEY=VALUE")
+    view.add_argument(
+        "--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)"
+    )
+    view.add_argument("--no-browser", action="store_true", help="print the address alone")
+    view.set_defaults(run=_view)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -59,3 +88,20 @@ def _doctor(given: argparse.Namespace) -> None:
 
     for line in doctor(given.json):
         print(line, flush=True)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    from voxgen.commands.compare import compare
+
+    for line in compare(given.folders, given.html):
+        print(line)
+
+
+def _view(given: argparse.Namespace) -> None:
+    try:
+        from voxgen.commands.view import view
+
+        for line in view(given.paths, given.port, browser=not given.no_browser):
+            print(line, flush=True)
+    except KeyboardInterrupt:
+        print()

@@ -94,29 +94,36 @@ def diversity_score(sets: Sets, window: int, bootstrap: Bootstrap) -> dict[str, 
 
 
 def feature_scores(sets: Sets, bootstrap: Bootstrap) -> dict[str, Scored]:
-    """Frechet and kernel distance for each kind of features, standardised by the test split."""
-    if min(len(one.occupancy) for one in sets.values()) < 3:
-        return {}
+    """Frechet and kernel distance for each kind of features, for three volumes or more."""
     found: dict[str, Scored] = {}
-    for kind in sets["test"].features:
-        features = _standardised({name: one.features[kind] for name, one in sets.items()})
-        test = features["test"]
-        if not test.shape[1]:
-            continue
-
-        def kernel(name: str, features: Any = features, test: Array = test) -> Estimate:
-            of = features[name]
-            return bootstrap.counted(KernelDistance(of, test), len(of), len(test), "kernel")
-
-        size = f"{test.shape[1]} features"
-        words = f"of {size} ({kind}); biased upwards for few volumes, so only beside its floor"
-        metric = Metric(f"Frechet distance, {kind}", "", "lower", words)
-        found[f"frechet {kind}"] = jackknifed(metric, "features", frechet_distance, features, bootstrap)
-        words = f"of {size} ({kind}), unbiased: 0 for one distribution"
-        found[f"kernel {kind}"] = scored(
-            Metric(f"kernel distance, {kind}", "", "lower", words), "features", kernel
-        )
+    if min(len(one.occupancy) for one in sets.values()) >= 3:
+        for kind in sets["test"].features:
+            features = _standardised({name: one.features[kind] for name, one in sets.items()})
+            found |= _feature_distances(kind, features, bootstrap)
     return found
+
+
+def _feature_distances(kind: str, features: dict[str, Array], bootstrap: Bootstrap) -> dict[str, Scored]:
+    test = features["test"]
+    if not test.shape[1]:
+        return {}
+
+    def kernel_distance(name: str) -> Estimate:
+        of = features[name]
+        return bootstrap.counted(KernelDistance(of, test), len(of), len(test), "kernel")
+
+    of = f"of {test.shape[1]} features ({kind})"
+    frechet = Metric(
+        f"Fréchet distance, {kind}",
+        "",
+        "lower",
+        f"{of}; biased upwards for few volumes, so only beside its floor",
+    )
+    kernel = Metric(f"kernel distance, {kind}", "", "lower", f"{of}, unbiased: 0 for one distribution")
+    return {
+        f"frechet {kind}": jackknifed(frechet, "features", frechet_distance, features, bootstrap),
+        f"kernel {kind}": scored(kernel, "features", kernel_distance),
+    }
 
 
 def _alike(x_DXYZ: NDArray[np.float32], window: int) -> Array:

@@ -101,12 +101,12 @@ def style() -> Markup:
 
 
 @cache
-def script() -> Markup:
-    """The library and what drives it, once a page, after the last scene."""
+def script(*more: str) -> Markup:
+    """The library and what drives it, once a page, after the last scene; then `more` files of the package."""
     wheel = distribution("k3d")
     library = b"\n".join(Path(str(wheel.locate_file(file))).read_bytes() for file in LIBRARY)
     packed = Markup('<script type="text/plain" id="k3d">{}</script>').format(_packed(library))
-    code = Markup("\n").join(own(file) for file in SCRIPTS)
+    code = Markup("\n").join(own(file) for file in (*SCRIPTS, *more))
     return packed + Markup('\n<script>\n(() => {{\n"use strict";\n{}}})();\n</script>').format(code)
 
 

@@ -1,9 +1,9 @@
 """A digest of the science code that a stage reaches, so that a changed formula makes it stale.
 
 The digest is taken over syntax trees without comments and docstrings, of the stage's module and of every
-voxgen module that it imports, directly or not, and over the templates beside them. Left out is what carries
-values and files and has no formulas (`settings`, `errors`, `io.files` and `io.models`), and what only looks on
-(`environment`, `trial`, `training.watching`).
+voxgen module that it imports, directly or not, and over the templates beside them. Left out is what
+carries values and files and has no formulas (`settings`, `errors`, `io.files` and `io.models`), and what only
+looks on (`environment`, `trial`, `training.watching`).
 """
 
 import ast

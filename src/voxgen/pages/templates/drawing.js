@@ -78,19 +78,21 @@ function seen(camera, place) {
   return [50 + (50 * right) / depth, 50 - (50 * up) / depth];
 }
 
-// The nearest camera towards VIEW that sees all corners of the box: its place, its aim, and what is up.
-function firstCamera(size, width, height) {
+// The nearest camera towards VIEW that sees all corners of the box and the bar's words: its place, its aim,
+// and what is up.
+function firstCamera({ size, bar }, width, height) {
   const dot = (a, b) => a.reduce((sum, part, i) => sum + part * b[i], 0);
   const unit = (v) => v.map((part) => part / Math.hypot(...v));
   const back = unit(VIEW), right = unit([-back[1], back[0], 0]);
   const up = [0, 1, 2].map((i) => back[(i + 1) % 3] * right[(i + 2) % 3] - back[(i + 2) % 3] * right[(i + 1) % 3]);
   const tall = Math.tan((FIELD * Math.PI) / 360), wide = (tall * width) / height;
+  const middle = size.map((edge) => edge / 2);
+  const corners = Array.from({ length: 8 }, (_, corner) => size.map((edge, i) => (corner & (1 << i) ? edge : 0)));
   let distance = 0;
-  for (let corner = 0; corner < 8; corner += 1) {
-    const from = size.map((edge, i) => (corner & (1 << i) ? edge / 2 : -edge / 2));
+  for (const place of [...corners, names({ size, bar })[0][1]]) {
+    const from = place.map((part, i) => part - middle[i]);
     const needed = Math.max(Math.abs(dot(from, right)) / wide, Math.abs(dot(from, up)) / tall);
     distance = Math.max(distance, needed + dot(from, back));
   }
-  const middle = size.map((edge) => edge / 2);
   return [...middle.map((part, i) => part + MARGIN * distance * back[i]), ...middle, 0, 0, 1];
 }

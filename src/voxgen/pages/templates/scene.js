@@ -115,7 +115,7 @@ class Scene {
 
   reset() {
     this.leads = false;
-    this.plot.setCamera(firstCamera(this.choice.size, this.stage.clientWidth, this.stage.clientHeight));
+    this.plot.setCamera(firstCamera(this.choice, this.stage.clientWidth, this.stage.clientHeight));
     this.plot.render(true); // k3d forgets a change that comes while it draws
   }
 

@@ -1,0 +1,101 @@
+"""`voxgen compare`: settings, scores and times of finished runs side by side."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from voxgen.errors import InputError
+from voxgen.io.files import replacing
+from voxgen.pages.comparing.comparison import Comparison, comparison
+from voxgen.pages.comparing.runs import Run, read_runs
+from voxgen.pages.comparing.scores import LEGEND, OVERLAP, Block, Cell
+from voxgen.pages.comparing.settings import extent
+from voxgen.pages.tables import WORDS
+
+GAP = "   "
+
+
+def compare(folders: Sequence[Path], page: Path | None) -> Iterator[str]:
+    """The lines of the comparison; the same goes to `page` as HTML, with pictures, if one is given.
+
+    Raises:
+        InputError: a folder holds no run, a file in it is damaged, or `page` cannot be written.
+    """
+    runs = read_runs(folders)
+    found = comparison(runs)
+    if page is not None:
+        _write(page, runs, found)
+    yield from _lines(runs, found)
+    if page is not None:
+        yield from ("", f"Written: {page}")
+
+
+def _write(page: Path, runs: Sequence[Run], found: Comparison) -> None:
+    from voxgen.pages.comparing.page import comparison_page
+
+    html = comparison_page(runs, found)
+    try:
+        with replacing(page) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--html {page}: cannot be written ({error.strerror})") from None
+
+
+def _lines(runs: Sequence[Run], found: Comparison) -> Iterator[str]:
+    names = [run.name for run in runs]
+    yield from _aligned([[run.name, str(run.results)] for run in runs])
+    yield from _warnings(found)
+    yield ""
+    yield from found.readings
+    yield from _table("Verdicts of their own gates", ["", *names], _verdicts(found))
+    settings = [[one.name, *one.values] for one in found.settings]
+    if settings:
+        yield from _table("Settings that differ", ["", *names], settings)
+    else:
+        yield from ("", "No recorded setting differs.")
+    yield extent(runs)
+    for block in found.blocks:
+        yield from _block(block, names)
+    if found.blocks:
+        yield from ("", LEGEND.format(first=names[0]))
+    yield from _table("Training", ["", *names], found.losses)
+    if found.other_latents:
+        yield "The denoisers learned the latents of different autoencoders: their losses do not compare."
+    yield from _table("Times", ["", *names], found.times)
+
+
+def _warnings(found: Comparison) -> Iterator[str]:
+    if found.reasons:
+        yield from ("", "NOT COMPARABLE")
+        yield from (f"  {reason}" for reason in found.reasons)
+    if found.doubts:
+        yield from ("", "With care")
+        yield from (f"  {doubt}" for doubt in found.doubts)
+    if found.missing:
+        yield from ("", "Missing")
+        yield from (f"  {gone}" for gone in found.missing)
+
+
+def _verdicts(found: Comparison) -> list[list[str]]:
+    return [[row[0], *(WORDS.get(verdict, verdict) for verdict in row[1:])] for row in found.verdicts]
+
+
+def _block(block: Block, names: Sequence[str]) -> Iterator[str]:
+    rows = [[row.label, row.good, *map(_cell, row.cells), "; ".join(row.references)] for row in block.rows]
+    yield from _table(f"{block.title} ({block.sizes})", ["", "good is", *names, block.reference], rows)
+
+
+def _cell(cell: Cell) -> str:
+    return cell.words if cell.verdict in ("", OVERLAP) else f"{cell.words} {cell.verdict}"
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if rows:
+        yield from ("", title)
+        yield from (f"  {line}" for line in _aligned([columns, *rows]))
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows whose cells begin below one another."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
