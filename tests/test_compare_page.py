@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import time
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 
 from browser import SECONDS, Page, opened
 from compare_fixture import change, set_value, write_run
+from elements import Elements
 from report_fixture import SCANS
 from test_light_stages import heavy_after
 from voxgen.commands.main import main
@@ -21,23 +21,6 @@ from voxgen.pages.comparing.page import comparison_page
 from voxgen.pages.comparing.runs import read_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-class Elements(HTMLParser):
-    """Start tags with their attributes, and the words outside scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] not in ("script", "style") and data.strip():
-            self.words.append(" ".join(data.split()))
 
 
 def test_the_page_says_the_same_and_asks_for_nothing(tmp_path: Path) -> None:

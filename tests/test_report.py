@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from elements import Elements
 from report_fixture import COUNTS, SCANS, write_data, write_report, write_scores
 from voxgen.io.files import digest, read_table, write_json, write_table
 from voxgen.io.nifti import write_volume
@@ -30,23 +30,6 @@ ORDER = [
 ]
 POINTS = '"points": "'
 BAD = "<img src=http://example.org/x onerror=alert(1)>"
-
-
-class Elements(HTMLParser):
-    """Start tags with their attributes, and the words outside scripts and styles."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        if self.tags and self.tags[-1][0] not in ("script", "style") and data.strip():
-            self.words.append(data.strip())
 
 
 @pytest.fixture(scope="module")

@@ -40,8 +40,7 @@ def report_page(
     return rendered(
         "report.html",
         title=title,
-        style=own("page.css"),
-        viewer_style=style(),
+        style=own("page.css") + style(),
         viewer_script=script(),
         summary=summary,
         verdict=verdict_line(summary),

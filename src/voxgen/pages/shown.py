@@ -29,8 +29,8 @@ def scenes(data: Data) -> Markup:
     count = max(1, min(SHOWN, VOXELS // int(np.prod(grid.shape))))
     test = spread(read_table(data.splits["test"]), count)
     samples = spread(read_table(data.samples / "samples.csv"), count)
-    real = [_choice(row, data.test / row["file"], grid_of(row, grid)) for row in test]
-    generated = [_choice(row, data.samples / f"{row['id']}.nii.gz", grid) for row in samples]
+    real = [sample_choice(row, data.test / row["file"], grid_of(row, grid)) for row in test]
+    generated = [sample_choice(row, data.samples / f"{row['id']}.nii.gz", grid) for row in samples]
     quantity = quantity_of(grid.holds_counts)
     view = telling(quantity)
     volumes = [choice.volume_XYZ for choice in (*real, *generated) if choice.volume_XYZ is not None]
@@ -66,7 +66,8 @@ def thinned(volume_XYZ: Volume, most: int, *, counts: bool) -> Volume:
     return volume_XYZ
 
 
-def _choice(row: Row, path: Path, grid: Grid) -> Choice:
+def sample_choice(row: Row, path: Path, grid: Grid) -> Choice:
+    """A real or generated volume, thinned where it is large, and of counts points drawn from it."""
     volume = read_volume(path)
     points = _points(row, volume, grid) if grid.holds_counts else None
     fewer = thinned(volume, VOXELS, counts=grid.holds_counts)

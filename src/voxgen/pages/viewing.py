@@ -18,7 +18,7 @@ from voxgen.errors import InputError
 from voxgen.figures.sheet import Image, Quantity, Scale, Volume, colour_scale, in_words, projection, telling
 from voxgen.pages.rendering import embedded, own, rendered
 from voxgen.pages.shown import thinned
-from voxgen.pages.viewer import Choice, cloud_choice, scene, script, volume_choice
+from voxgen.pages.viewer import Choice, cloud_choice, scene, script, style, volume_choice
 
 VOXELS = 10_000_000  # drawn of a volume, a head at 1 mm: more take many seconds
 POINTS = 200_000  # drawn of a cloud
@@ -82,7 +82,8 @@ def page(labels: Sequence[str], names: Sequence[str]) -> Markup:
         "view.html",
         labels=labels,
         names=embedded(list(names)),
-        styles=(own("page.css"), own("viewer.css"), own("view.css")),
+        title=f"{' and '.join(labels)} – voxgen view",
+        style=own("page.css") + style() + own("view.css"),
         scripts=script("view.js"),
     )
 

@@ -3,19 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 from markupsafe import Markup
 
-from voxgen.errors import InputError
 from voxgen.figures.sheet import colour_scale, quantity_of, telling
 from voxgen.io.files import read_table
-from voxgen.io.nifti import read_volume
 from voxgen.pages.comparing.runs import Run
-from voxgen.pages.shown import POINTS, SHOWN, VOXELS, spread, thinned
-from voxgen.pages.viewer import Choice, scene, volume_choice
-from voxgen.voxels import Grid, draw_points
+from voxgen.pages.shown import SHOWN, VOXELS, sample_choice, spread
+from voxgen.pages.viewer import Choice, scene
+from voxgen.voxels import Grid
 
 TABLE = "samples/samples.csv"
 
@@ -48,7 +45,11 @@ def sample_scenes(runs: Sequence[Run]) -> Markup:
     if not rows:
         return Markup()
     shown = [
-        Shown(run.name, grid, [_choice(tables[run.name][row["id"]], run.results, grid) for row in rows])
+        Shown(
+            run.name,
+            grid,
+            [sample_choice(tables[run.name][row["id"]], _volume(run.results, row), grid) for row in rows],
+        )
         for run, grid in zip(drawing, grids, strict=True)
     ]
     return Markup("\n").join(_scene(one, shown) for one in shown)
@@ -72,18 +73,3 @@ def _table(run: Run) -> list[dict[str, str]]:
 
 def _volume(results: Path, row: Mapping[str, str]) -> Path:
     return results / "samples" / f"{row['id']}.nii.gz"
-
-
-def _choice(row: Mapping[str, str], results: Path, grid: Grid) -> Choice:
-    volume_XYZ = read_volume(_volume(results, row))
-    fewer_XYZ = thinned(volume_XYZ, VOXELS, counts=grid.holds_counts)
-    spacing = np.multiply(grid.spacing, volume_XYZ.shape) / fewer_XYZ.shape
-    points_PC = None
-    if grid.holds_counts:
-        n = min(POINTS, max(1, int(float(row.get("points") or POINTS))))
-        rng = np.random.default_rng(crc32(row["id"].encode()))
-        try:
-            points_PC = draw_points(volume_XYZ, grid, n, rng) - np.asarray(grid.origin)
-        except InputError:  # an empty volume has no points to show
-            points_PC = None
-    return volume_choice(row["id"], fewer_XYZ, spacing.tolist(), points_PC)

@@ -25,8 +25,7 @@ def comparison_page(runs: Sequence[Run], found: Comparison) -> Markup:
     return rendered(
         "compare.html",
         title=f"Comparison: {', '.join(run.name for run in runs)}",
-        style=own("page.css"),
-        viewer_style=style() if scenes else Markup(),
+        style=own("page.css") + own("compare.css") + (style() if scenes else Markup()),
         viewer_script=script() if scenes else Markup(),
         runs=runs,
         found=found,
