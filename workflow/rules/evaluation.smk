@@ -88,7 +88,9 @@ rule evaluate_memorisation:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_memorisation", "evaluation.pooled", "evaluation.confidence"),
+        science=science(
+            "evaluate_memorisation", "evaluation.pooled", "evaluation.confidence"
+        ),
     script:
         "../scripts/evaluate_memorisation.py"
 
