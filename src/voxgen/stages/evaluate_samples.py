@@ -1,18 +1,18 @@
 """Stage evaluate_samples: how far generated volumes are from the test split, beside what real ones are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from voxgen.autoencoder.codec import load_autoencoder
+from voxgen.autoencoder.codec import Autoencoder, load_autoencoder
 from voxgen.errors import InputError
 from voxgen.evaluation.of_clouds import cloud_scores
 from voxgen.evaluation.of_volumes import diversity_score, feature_scores, volume_scores
-from voxgen.evaluation.reading import rebuilt, stored
+from voxgen.evaluation.reading import Batch, rebuilt, stored
 from voxgen.evaluation.scores import REFERENCES
-from voxgen.evaluation.sets import SHELLS, Features, Looking
+from voxgen.evaluation.sets import SHELLS, Features, Looking, VolumeSet
 from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, read_table, write_json
 from voxgen.io.models import refuse_mismatch
@@ -65,34 +65,18 @@ def evaluate_samples(
     first = load_autoencoder(autoencoder, machine)
     refuse_mismatch(autoencoder, first.config["intensity"], law.to_json(), ("law",))
     sources = {"samples": samples, "test": test, "train": train}
-    tables = {name: read_table(table) for name, (table, _) in sources.items()}
-    for name, rows in tables.items():
-        if not rows:
-            raise InputError(f"{sources[name][0]}: no volumes to evaluate; give more {name} volumes")
-    n = min(map(len, tables.values()))
-    chosen = {name: _chosen(rows, n, seed, name) for name, rows in tables.items()}
-    features: dict[str, Features] = {"autoencoder": lambda x_BXYZ, _: first.features(x_BXYZ)}
-    if medicalnet:
-        features["MedicalNet"] = load_medicalnet(medicalnet, str(first.fabric.device)).features
-    looking = Looking(frame, law, _upper(tables, law), features, evaluation, seed)
-
-    def batches(name: str) -> Any:
-        return stored(chosen[name], sources[name][1], frame.shape, machine.batch)
-
-    sets = {name: looking.described(name, batches(name)) for name in sources}
-    for name in ("test", "train"):
-        sets[f"rebuilt_{name}"] = looking.described(f"rebuilt {name}", rebuilt(first, batches(name)))
-    bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)
-    device = first.fabric.device.type
+    tables = {name: _table(name, table) for name, (table, _) in sources.items()}
+    looking = Looking(frame, law, _upper(tables, law), _features(first, medicalnet), evaluation, seed)
+    sets = _sets(sources, tables, first, looking, machine.batch)
+    bootstrap, device = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed), first.fabric.device.type
     found = {
         **volume_scores(sets, looking.upper, bootstrap),
         **diversity_score(sets, evaluation.ssim_window, bootstrap),
         **feature_scores(sets, bootstrap),
         **cloud_scores(sets, frame, evaluation, bootstrap, device, machine.threads),
     }
-    frequencies, _ = shells(frame.shape, frame.spacing, SHELLS)
     summary = {
-        "n": n,
+        "n": len(sets["test"].occupancy),
         "device": device,
         "counts": frame.holds_counts,
         "n_clouds": min(len(one.clouds) for one in sets.values()),
@@ -101,13 +85,44 @@ def evaluate_samples(
         "references": REFERENCES,
         "metrics": {name: score.to_json() for name, score in found.items()},
         "latent": _latent(tables["samples"]),
-        "spectrum": {
-            "unit": frame.unit,
-            "frequencies": frequencies.tolist(),
-            "power": {name: one.spectra.mean(0).tolist() for name, one in sets.items()},
-        },
+        "spectrum": _spectrum(sets, frame),
     }
     write_json(scores, {**summary, "reading": _readings(summary)})
+
+
+def _table(name: str, path: Path) -> Rows:
+    rows = read_table(path)
+    if not rows:
+        raise InputError(f"{path}: no volumes to evaluate; give more {name} volumes")
+    return rows
+
+
+def _features(first: Autoencoder, medicalnet: Path | None) -> dict[str, Features]:
+    """The kinds of features: the autoencoder's, and MedicalNet's where its weights are given."""
+    found: dict[str, Features] = {"autoencoder": lambda x_BXYZ, _: first.features(x_BXYZ)}
+    if medicalnet:
+        found["MedicalNet"] = load_medicalnet(medicalnet, str(first.fabric.device)).features
+    return found
+
+
+def _sets(
+    sources: Mapping[str, tuple[Path, Path]],
+    tables: Mapping[str, Rows],
+    first: Autoencoder,
+    looking: Looking,
+    batch: int,
+) -> dict[str, VolumeSet]:
+    """All sets, as many volumes of each as the smallest has."""
+    n = min(map(len, tables.values()))
+    chosen = {name: _chosen(rows, n, looking.seed, name) for name, rows in tables.items()}
+
+    def batches(name: str) -> Iterator[Batch]:
+        return stored(chosen[name], sources[name][1], looking.grid.shape, batch)
+
+    sets = {name: looking.described(name, batches(name)) for name in sources}
+    for name in ("test", "train"):
+        sets[f"rebuilt_{name}"] = looking.described(f"rebuilt {name}", rebuilt(first, batches(name)))
+    return sets
 
 
 def _upper(tables: Mapping[str, Rows], law: Intensity) -> float:
@@ -123,6 +138,13 @@ def _upper(tables: Mapping[str, Rows], law: Intensity) -> float:
 def _chosen(rows: Rows, n: int, seed: int, name: str) -> list[str]:
     order = generator(seed, f"evaluation {name}").permutation(len(rows))[:n]
     return [rows[i]["id"] for i in sorted(order)]
+
+
+def _spectrum(sets: Mapping[str, VolumeSet], grid: Grid) -> dict[str, Any]:
+    """The mean power spectrum of each set, over frequencies in cycles a unit of the grid."""
+    frequencies, _ = shells(grid.shape, grid.spacing, SHELLS)
+    power = {name: one.spectra.mean(0).tolist() for name, one in sets.items()}
+    return {"unit": grid.unit, "frequencies": frequencies.tolist(), "power": power}
 
 
 def _latent(rows: Rows) -> dict[str, Any]:
