@@ -114,6 +114,7 @@ def write_scores(folder: Path, *, counts: bool = True, label: str = "occupancy")
         folder / "summary.json",
         {
             "verdict": "look",
+            "worse_than_floor": [label, "power spectrum"],
             "sections": {
                 "reconstruction": {"verdict": "pass", "gates": [gate | {"verdict": "pass"}]},
                 "samples": {"verdict": "look", "gates": [gate | {"metric": label, "verdict": "look"}]},

@@ -42,6 +42,14 @@ def test_missing_file(project):
     assert_refused(project, of_file("absent.h5"), "data.files.cells: no file at absent.h5")
 
 
+def test_weights_of_medicalnet(project):
+    absent = {"evaluation": {"medicalnet": "absent.pth"}}
+    assert_refused(project, absent, "evaluation.medicalnet: no file at absent.pth")
+    (project.folder / "text.pth").write_text("hello")
+    text = {"evaluation": {"medicalnet": "text.pth"}}
+    assert_refused(project, text, "evaluation.medicalnet: text.pth holds no weights")
+
+
 def test_wrong_key(project):
     write(project.folder / "key.h5", clouds())
     assert_refused(project, of_file("key.h5", key="point_cluods"), "key.h5", "'point_cluods'", "point_clouds")

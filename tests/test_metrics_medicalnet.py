@@ -163,7 +163,7 @@ def test_other_files_are_refused(
 def test_files_without_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_medicalnet(tmp_path / "missing.pth")
-    for text in (b"", b"no weights", b"PK\x03\x04 cut off"):
+    for text in (b"", b"no weights", b"hello", b"PK\x03\x04 cut off"):
         (tmp_path / "text.pth").write_bytes(text)
         with pytest.raises(InputError, match="not readable as weights"):
             load_medicalnet(tmp_path / "text.pth")

@@ -31,6 +31,11 @@ def estimate(value: float, half: float = 0.01) -> dict[str, float]:
     return {"value": value, "low": value - half, "high": value + half, "n": 9}
 
 
+def metric(label: str, direction: str, samples: Any, train: Any) -> dict[str, Any]:
+    about = {"label": label, "unit": "%", "direction": direction, "meaning": ""}
+    return about | {"samples": samples, "train": train}
+
+
 def judged(**changed: Any) -> dict[str, Any]:
     """The summary of good scores, but for those that are `changed`."""
     given: dict[str, Any] = {
@@ -43,15 +48,22 @@ def judged(**changed: Any) -> dict[str, Any]:
         "std": 1.01,
         "latent": estimate(0.0, 0.0),
         "voxels": estimate(0.02),
+        "expected": 0.01,
+        "n": 9,
     } | changed
     reconstruction = {
         "metrics": {name: {"model": given[name]} for name in ("ssim", "count_error") if given[name]}
     }
-    metrics = {name: {"label": name, "samples": given[name]} for name in ("occupancy", "sharpness")}
+    metrics = {
+        name: metric(name, "towards 0", given[name], estimate(0.0)) for name in ("occupancy", "sharpness")
+    }
     if given["nna"]:
-        metrics["1-nna chamfer"] = {"label": "1-NNA", "samples": given["nna"], "train": given["floor"]}
-    samples = {"metrics": metrics, "latent": {"std": given["std"]}}
-    spaces = {name: {"label": name, "share": given[name]} for name in ("latent", "voxels")}
+        metrics["1-nna chamfer"] = metric("1-NNA", "towards 0.5", given["nna"], given["floor"])
+    samples = {"metrics": metrics, "latent": {"std": given["std"], "n": given["n"]}}
+    spaces = {
+        name: {"label": name, "share": given[name], "expected": given["expected"], "n_test": given["n"]}
+        for name in ("latent", "voxels")
+    }
     return summary(reconstruction, samples, {"spaces": spaces}, GATES)
 
 
@@ -90,6 +102,10 @@ def test_good_scores_pass() -> None:
         ({"std": 0.95}, ["pass", "look", "pass"]),
         ({"std": 1.2}, ["pass", "fail", "pass"]),
         ({"voxels": estimate(0.1)}, ["pass", "pass", "look"]),
+        ({"voxels": estimate(0.1), "expected": 0.06}, ["pass", "pass", "pass"]),
+        ({"ssim": estimate(0.1) | {"n": 4}}, ["look", "pass", "pass"]),  # too few to fail, or to pass
+        ({"ssim": estimate(0.99) | {"n": 4}}, ["look", "pass", "pass"]),
+        ({"latent": estimate(0.9), "n": 4}, ["pass", "look", "look"]),
         ({"latent": estimate(0.4)}, ["pass", "pass", "fail"]),
     ],
 )
@@ -97,6 +113,17 @@ def test_each_gate(changed: dict[str, Any], expected: list[str]) -> None:
     content = judged(**changed)
     assert verdicts(content) == expected
     assert content["verdict"] == max(expected, key=["pass", "look", "fail"].index)
+
+
+def test_few_volumes_tell_too_little() -> None:
+    (gate, _) = judged(ssim=estimate(0.99) | {"n": 1})["sections"]["reconstruction"]["gates"]
+    assert gate["gate"] == "at least 0.9, fails below 0.8; n = 1 tells too little"
+
+
+def test_scores_worse_than_the_floor_are_named_gated_or_not() -> None:
+    assert judged()["worse_than_floor"] == []
+    content = judged(occupancy=estimate(-0.03), sharpness=estimate(0.04), floor=estimate(0.9))
+    assert content["worse_than_floor"] == ["occupancy", "sharpness"]
 
 
 def test_volumes_without_counts_have_fewer_gates() -> None:
@@ -119,11 +146,12 @@ def test_the_run_ends_only_on_fail(tmp_path: Path) -> None:
 
 
 def test_the_stage_reads_and_writes_files(tmp_path: Path) -> None:
-    ssim, nothing = {"ssim": {"model": estimate(0.95)}}, {"metrics": {}, "latent": {"std": 1.0}}
+    ssim, nothing = {"ssim": {"model": estimate(0.95)}}, {"metrics": {}, "latent": {"std": 1.0, "n": 9}}
+    space = {"label": "latents", "share": estimate(0.5), "expected": 0.01, "n_test": 9}
     contents = {
         "reconstruction": {"metrics": ssim},
         "samples": nothing,
-        "memorisation": {"spaces": {"latent": {"label": "latents", "share": estimate(0.5)}}},
+        "memorisation": {"spaces": {"latent": space}},
     }
     for name, content in contents.items():
         write_json(tmp_path / f"{name}.json", content)
@@ -142,6 +170,9 @@ def test_the_stage_reads_and_writes_files(tmp_path: Path) -> None:
         ({"gates": {"occupency": [0.1, 0.3]}}, "did you mean occupancy"),
         ({"matched_points": 4096}, "matched_points: 4096 is more than points: 512"),
         ({"ssim_window": 4}, "ssim_window: 4 is even"),
+        ({"gates": {"memorised": [5, 20]}}, "memorised.*less than or equal to 1"),  # per cent
+        ({"gates": {"ssim": [97, 90]}}, "ssim.*less than or equal to 1"),
+        ({"bootstrap": 1}, "bootstrap.*greater than or equal to 20"),
     ],
 )
 def test_settings_that_make_no_sense(change: dict[str, Any], message: str) -> None:

@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from elements import Elements
 from view_fixture import interrupted, reads, scenes, serving, start, write_cells, write_run
 from voxgen.commands.main import main
 from voxgen.commands.serving import PageServer
@@ -47,6 +48,7 @@ def test_the_page_names_all_and_an_item_is_a_scene(server: PageServer, volumes: 
     with urlopen(server.address) as answer:
         html = answer.read().decode()
         allowed = answer.headers["Content-Security-Policy"]
+    assert {"previous", "next", str(volumes)} <= set(Elements(html).words)
     names = re.search(r'id="names">(.*?)</script>', html)
     assert names
     assert json.loads(names[1]) == ["v0", "v1", "v2", "zz-damaged"]

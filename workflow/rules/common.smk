@@ -14,7 +14,12 @@ from voxgen.settings.code import code_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
 from voxgen.settings.evaluation import Measures
-from voxgen.settings.files import LISTS, raw_sources, source_files
+from voxgen.settings.files import (
+    LISTS,
+    raw_sources,
+    source_files,
+    weights_file,
+)
 
 
 def checked_settings():
@@ -34,6 +39,14 @@ def found_files():
         }
     except ValueError as error:
         raise WorkflowError(f"{error}; paths start at {Path.cwd()}") from None
+
+
+def medicalnet_file():
+    """The file of MedicalNet's weights, or stop where it can be none."""
+    try:
+        return weights_file(SETTINGS.evaluation.medicalnet) or []
+    except ValueError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def science(stage, *sections):
@@ -136,6 +149,7 @@ def listing_input(wildcards):
 SETTINGS = checked_settings()
 MACHINE = SETTINGS.machine
 FILES = found_files()
+MEDICALNET = medicalnet_file()
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 KIND = "clouds" if MAKES_CLOUDS else "volumes"

@@ -41,7 +41,7 @@ rule evaluate_samples:
         intensity="results/voxels/intensity.json",
         model=f"{AUTOENCODER}/model.safetensors",
         config=f"{AUTOENCODER}/config.json",
-        medicalnet=SETTINGS.evaluation.medicalnet or [],
+        medicalnet=MEDICALNET,
     output:
         scores="results/evaluation/samples.json",
     log:

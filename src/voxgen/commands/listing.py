@@ -104,6 +104,8 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir() or path.name.endswith(NIFTI):
+        if given:
+            raise InputError(f"{path}: {', '.join(given)} is said of volumes, but is for HDF5 and CSV files")
         files = _in_folder(path) if path.is_dir() else [path]
         yield _readable(VolumeFiles(files, _quantity(path if path.is_dir() else path.parent)))
     elif path.suffix.lower() in (*HDF5, *TABLES):

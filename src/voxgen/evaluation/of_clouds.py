@@ -107,8 +107,12 @@ def _divergence(clouds: Clouds, bounds: Matrix, bootstrap: Bootstrap) -> dict[st
     if min(map(len, clouds.values())) < 3:
         return {}
     found = point_clouds.point_histograms(list(clouds.values()), bounds)
+    points = clouds["test"].shape[1]
     metric = Metric(
-        "Jensen-Shannon divergence", "bits", "lower", "of where points lie, all clouds together; 0 to 1"
+        "Jensen-Shannon divergence",
+        "bits",
+        "lower",
+        f"of where points lie, all clouds together, 0 to 1; {points} points each",
     )
     histograms = dict(zip(clouds, found, strict=True))
     return {"jsd": jackknifed(metric, "clouds", point_clouds.jensen_shannon_of, histograms, bootstrap)}

@@ -30,6 +30,7 @@ def volume_scores(sets: Sets, upper: float, bootstrap: Bootstrap) -> dict[str, S
     left out for fewer than three volumes.
     """
     relative = "relative difference of the mean"
+    counted, shells = int(volumes.counted_shells(sets["test"].spectra).sum()), sets["test"].spectra.shape[1]
     differences: dict[str, tuple[Metric, Part]] = {
         "occupancy": (
             Metric("occupancy", "%", "towards 0", f"{relative} share of occupied voxels"),
@@ -55,7 +56,13 @@ def volume_scores(sets: Sets, upper: float, bootstrap: Bootstrap) -> dict[str, S
             lambda one: one.histograms,
         ),
         "spectrum": (
-            Metric("power spectrum", "dB", "lower", "mean difference over shells of spatial frequency"),
+            Metric(
+                "power spectrum",
+                "dB",
+                "lower",
+                f"mean difference over {counted} of {shells} shells of spatial frequency: those in which "
+                "test volumes have more than a millionth of their strongest power",
+            ),
             volumes.spectrum_distance,
             lambda one: one.spectra,
         ),
@@ -81,7 +88,8 @@ def diversity_score(sets: Sets, window: int, bootstrap: Bootstrap) -> dict[str, 
         "diversity",
         "",
         "towards 0",
-        "mean MS-SSIM between volumes of the set, less that between test volumes; above 0: too alike",
+        f"mean MS-SSIM (windows of {window} voxels) between volumes of the set, less that between test "
+        "volumes; above 0: too alike",
     )
 
     def estimate(name: str) -> Estimate:
@@ -119,7 +127,12 @@ def _feature_distances(kind: str, features: dict[str, Array], bootstrap: Bootstr
         "lower",
         f"{of}; biased upwards for few volumes, so only beside its floor",
     )
-    kernel = Metric(f"kernel distance, {kind}", "", "lower", f"{of}, unbiased: 0 for one distribution")
+    kernel = Metric(
+        f"kernel distance, {kind}",
+        "",
+        "towards 0",
+        f"{of}, unbiased: 0 for one distribution, by chance below",
+    )
     return {
         f"frechet {kind}": jackknifed(frechet, "features", frechet_distance, features, bootstrap),
         f"kernel {kind}": scored(kernel, "features", kernel_distance),

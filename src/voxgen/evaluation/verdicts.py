@@ -1,60 +1,76 @@
 """Verdicts: what is measured, held against the gates of the settings. No torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.settings.evaluation import Gates, Limits
+from voxgen.metrics.comparison import Metric
+from voxgen.settings.evaluation import Gates
 
 Verdict = Literal["pass", "look", "fail"]
 Content = Mapping[str, Any]
+Limits = tuple[float, float]
 
 ORDER: tuple[Verdict, ...] = ("pass", "look", "fail")
+FEWEST = 5  # volumes behind a verdict: fewer have no interval to speak of
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A value under a gate: how far it is from good (the larger, the worse), and what it is said to be.
+    """A value under a gate.
 
-    `least` is the end of its interval that is nearest to good.
+    Attributes:
+        label, text: what it is, and its value with the interval in words.
+        value: how far it is from good; the larger, the worse.
+        least: the end of its interval that is nearest to good.
+        n: the number of volumes that it rests on.
     """
 
     label: str
+    text: str
     value: float
     least: float
-    text: str
-    wanted: str  # the gate in words, with {} for each of its limits
+    n: int
+
+    def beyond(self, known: float) -> "Measured":
+        """The same, held against something that is `known` from good itself."""
+        return replace(self, value=self.value - known, least=self.least - known)
+
+    def verdict(self, limits: Limits) -> Verdict:
+        """`pass` within the first limit, `fail` if the whole interval is beyond the second, else `look`."""
+        if self.n < FEWEST:
+            return "look"
+        if self.value <= limits[0]:
+            return "pass"
+        return "fail" if self.least > limits[1] else "look"
 
 
 def summary(reconstruction: Content, samples: Content, memorisation: Content, gates: Gates) -> dict[str, Any]:
-    """The verdict of each section and of all: the worst of what it is made of."""
+    """The verdict of each section and of all: the worst of what it is made of.
+
+    `worse_than_floor` names the scores of samples, gated or not, that are worse than those of train volumes
+    beyond the intervals.
+    """
     sections = {
         "reconstruction": _reconstruction(reconstruction["metrics"], gates),
         "samples": _samples(samples, gates),
         "memorisation": _memorisation(memorisation["spaces"], gates),
     }
     judged = {name: {"verdict": _worst(found), "gates": found} for name, found in sections.items()}
-    return {"verdict": _worst(list(judged.values())), "sections": judged}
-
-
-def verdict(measured: Measured, limits: Limits) -> Verdict:
-    """`pass` within the first limit, `fail` if the whole interval is beyond the second, else `look`."""
-    if measured.value <= limits[0]:
-        return "pass"
-    return "fail" if measured.least > limits[1] else "look"
+    worse = [metric["label"] for metric in samples["metrics"].values() if _is_worse(metric)]
+    return {"verdict": _worst(list(judged.values())), "sections": judged, "worse_than_floor": worse}
 
 
 def _reconstruction(metrics: Content, gates: Gates) -> list[dict[str, Any]]:
     ssim = Estimate.from_json(metrics["ssim"]["model"])
-    lost = Measured("SSIM", -ssim.value, -ssim.high, ssim.text(), "at least {:g}, fails below {:g}")
-    found = [_gate(lost, (-gates.ssim[0], -gates.ssim[1]), gates.ssim)]
+    lost = Measured("SSIM", ssim.text(), -ssim.value, -ssim.high, ssim.n)
+    words = "at least {:g}, fails below {:g}".format(*gates.ssim)
+    found = [_gate(lost, (-gates.ssim[0], -gates.ssim[1]), words)]
     if "count_error" in metrics:
-        error = Estimate.from_json(metrics["count_error"]["model"])
-        measured = Measured(
-            "count error", error.value, error.low, error.text("%"), "at most {:.3g} %, fails above {:.3g} %"
-        )
-        found.append(_gate(measured, gates.count_error, _percent(gates.count_error)))
+        error = _away(0, "count error", Estimate.from_json(metrics["count_error"]["model"]))
+        words = _percent("at most {:.3g} %, fails above {:.3g} %", gates.count_error)
+        found.append(_gate(error, gates.count_error, words))
     return found
 
 
@@ -62,53 +78,51 @@ def _samples(samples: Content, gates: Gates) -> list[dict[str, Any]]:
     metrics, found = samples["metrics"], []
     for name, limits in (("occupancy", gates.occupancy), ("sharpness", gates.sharpness)):
         if name in metrics:
-            estimate = Estimate.from_json(metrics[name]["samples"])
-            measured = _away_from(
-                0, metrics[name]["label"], estimate, "within {:.3g} % of test volumes, fails beyond {:.3g} %"
-            )
-            found.append(_gate(measured, limits, _percent(limits)))
+            measured = _away(0, metrics[name]["label"], Estimate.from_json(metrics[name]["samples"]))
+            words = _percent("within {:.3g} % of test volumes, fails beyond {:.3g} %", limits)
+            found.append(_gate(measured, limits, words))
     if "1-nna chamfer" in metrics:
-        label, words = (
-            metrics["1-nna chamfer"]["label"],
-            "at most {:.3g} points farther from 50 % than the floor, fails above {:.3g}",
-        )
-        model, floor = (Estimate.from_json(metrics["1-nna chamfer"][name]) for name in ("samples", "train"))
-        known = abs(floor.value - 0.5)
-        measured = _away_from(0.5, label, model, words)
-        beyond = Measured(label, measured.value - known, measured.least - known, measured.text, words)
-        found.append(_gate(beyond, gates.nearest_neighbour, _percent(gates.nearest_neighbour)))
-    std = float(samples["latent"]["std"])
-    away = Measured(
-        "standard deviation of latents",
-        abs(std - 1),
-        abs(std - 1),
-        f"{std:.3f}",
-        "within {:.3g} of 1, fails beyond {:.3g}",
-    )
-    return [*found, _gate(away, gates.latent_std, gates.latent_std)]
+        metric, limits = metrics["1-nna chamfer"], gates.nearest_neighbour
+        told_apart = _away(0.5, metric["label"], Estimate.from_json(metric["samples"]))
+        floor = abs(metric["train"]["value"] - 0.5)
+        words = _percent("at most {:.3g} points farther from 50 % than the floor, fails above {:.3g}", limits)
+        found.append(_gate(told_apart.beyond(floor), limits, words))
+    std, n = float(samples["latent"]["std"]), int(samples["latent"]["n"])
+    away = Measured("standard deviation of latents", f"{std:.3f}", abs(std - 1), abs(std - 1), n)
+    words = "within {:.3g} of 1, fails beyond {:.3g}".format(*gates.latent_std)
+    return [*found, _gate(away, gates.latent_std, words)]
 
 
 def _memorisation(spaces: Content, gates: Gates) -> list[dict[str, Any]]:
     found = []
     for space in spaces.values():
-        share = Estimate.from_json(space["share"])
-        label = f"share of memorised samples, {space['label']}"
-        measured = Measured(
-            label, share.value, share.low, share.text("%"), "at most {:.3g} %, fails above {:.3g} %"
-        )
-        found.append(_gate(measured, gates.memorised, _percent(gates.memorised)))
+        share, chance = Estimate.from_json(space["share"]), float(space["expected"])
+        measured = _away(0, f"share of memorised samples, {space['label']}", share)
+        measured = replace(measured.beyond(chance), n=min(share.n, int(space["n_test"])))
+        words = "at most {:.3g} points above the expected " + f"{100 * chance:.2g} %, " + "fails above {:.3g}"
+        found.append(_gate(measured, gates.memorised, _percent(words, gates.memorised)))
     return found
 
 
-def _away_from(target: float, label: str, estimate: Estimate, wanted: str) -> Measured:
+def _is_worse(metric: Content) -> bool:
+    about = Metric(*(metric[name] for name in ("label", "unit", "direction", "meaning")))
+    return about.verdict(*(Estimate.from_json(metric[name]) for name in ("samples", "train"))) == "worse"
+
+
+def _away(target: float, label: str, estimate: Estimate) -> Measured:
     """How far a share is from its target, either way."""
     ends = abs(estimate.low - target), abs(estimate.high - target)
     least = 0.0 if estimate.low <= target <= estimate.high else min(ends)
-    return Measured(label, abs(estimate.value - target), least, estimate.text("%"), wanted)
+    return Measured(label, estimate.text("%"), abs(estimate.value - target), least, estimate.n)
 
 
-def _gate(measured: Measured, limits: Limits, shown: Limits) -> dict[str, Any]:
-    gate, found = measured.wanted.format(*shown), verdict(measured, limits)
+def _percent(words: str, limits: Limits) -> str:
+    return words.format(*(100 * limit for limit in limits))
+
+
+def _gate(measured: Measured, limits: Limits, words: str) -> dict[str, Any]:
+    found = measured.verdict(limits)
+    gate = f"{words}; n = {measured.n} tells too little" if measured.n < FEWEST else words
     return {
         "metric": measured.label,
         "value": measured.text,
@@ -116,10 +130,6 @@ def _gate(measured: Measured, limits: Limits, shown: Limits) -> dict[str, Any]:
         "verdict": found,
         "reading": f"{measured.label} {measured.text}; {gate}: {found}",
     }
-
-
-def _percent(limits: Limits) -> Limits:
-    return 100 * limits[0], 100 * limits[1]
 
 
 def _worst(judged: list[Any]) -> Verdict:

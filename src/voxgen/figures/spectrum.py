@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from voxgen.figures.sheet import BLUE, GREEN, GREY, ORANGE, save, tidy
 
 CURVES = {
-    "test": ("test volumes", GREEN, "-"),
     "train": ("train volumes", GREY, "-"),
+    "test": ("test volumes", GREEN, "-"),
     "rebuilt_test": ("test volumes, rebuilt", BLUE, "--"),
     "samples": ("samples", ORANGE, "-"),
 }

@@ -27,8 +27,11 @@ class Metric:
         return abs(value - float(self.direction.removeprefix("towards ")))
 
     def verdict(self, model: Estimate, reference: Estimate) -> str:
-        """`intervals overlap`, `better` or `worse`: a difference inside the intervals counts as none."""
-        if model.overlaps(reference):
+        """`intervals overlap`, `better` or `worse`: a difference inside the intervals counts as none.
+
+        Of a single item no interval is known.
+        """
+        if min(model.n, reference.n) < 2 or model.overlaps(reference):
             return "intervals overlap"
         return "better" if self.shortfall(model.value) < self.shortfall(reference.value) else "worse"
 

@@ -112,17 +112,23 @@ def radial_power_spectrum(
     return np.asarray(total / np.maximum(np.bincount(shell[inside], minlength=bins), 1))
 
 
+def counted_shells(b_MK: NDArray[Any]) -> NDArray[np.bool_]:
+    """The shells (K,) in which a set's mean power is more than 1e-6 (-60 dB) of its strongest shell's."""
+    b = b_MK.mean(axis=0, dtype=np.float64)
+    return np.asarray(b > LEAST_POWER * b.max())
+
+
 def spectrum_distance(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
     """Mean over shells of |10 log10(a / b)| of the sets' mean powers [dB]; `b` is the reference.
 
-    It counts the shells in which the reference has more than 1e-6 (-60 dB) of its strongest shell's
-    power; less than that in `a` is taken as that. If one set has no power at all, the distance is 60 dB.
+    It counts the reference's `counted_shells`; less power than that in `a` is taken as that. If one set
+    has no power at all, the distance is 60 dB.
     """
     a, b = a_NK.mean(axis=0, dtype=np.float64), b_MK.mean(axis=0, dtype=np.float64)
     if not a.any() or not b.any():
         return 0.0 if not a.any() and not b.any() else float(-10 * np.log10(LEAST_POWER))
+    counted = counted_shells(b_MK)
     least = LEAST_POWER * b.max()
-    counted = b > least
     return float(np.abs(10 * np.log10(np.maximum(a[counted], least) / b[counted])).mean())
 
 

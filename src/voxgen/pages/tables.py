@@ -103,7 +103,7 @@ def spaces(memorisation: Json) -> list[dict[str, Any]]:
                 ("train volumes", str(space["n_train"])),
             ],
             "pairs": [
-                [pair["sample"], pair["train"], number(pair["distance"]), number(pair["ratio"])]
+                [pair["sample"], pair["train"], number(pair["distance"]), _ratio(pair["ratio"])]
                 for pair in space["pairs"][:CLOSEST]
             ],
         }
@@ -117,6 +117,11 @@ def number(value: float | None, unit: str = "") -> str:
         return "–"
     shown = f"{100 * value if unit == '%' else value:.3g}"
     return f"{shown} {unit}".strip()
+
+
+def _ratio(value: float | None) -> str:
+    """Three decimals: what tells is on which side of 1 it lies."""
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _row(metric: Json, keys: Iterable[str]) -> MetricRow:

@@ -96,8 +96,8 @@ def scene(
 
 
 def style() -> Markup:
-    """The scenes' style, once a page; the page sets --back, --text, --soft, --line, --card, --mark."""
-    return Markup("<style>\n{}</style>").format(own("viewer.css"))
+    """CSS of the scenes, once a page; the page sets --back, --text, --soft, --line, --card, --mark."""
+    return own("viewer.css")
 
 
 @cache

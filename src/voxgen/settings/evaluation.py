@@ -4,19 +4,20 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.settings.base import Count, Positive, Section
+from voxgen.settings.base import Count, Fraction, Positive, Section
 
-Limits = tuple[float, float]
+Similarity = Annotated[float, Field(ge=-1, le=1)]
+Limits = tuple[Fraction, Fraction]
 
 
 class Gates(Section):
-    """Limits of the verdicts, each (pass, fail).
+    """Limits of the verdicts, each (pass, fail); shares, so 0.05 is 5 %.
 
     A value as good as the first passes; one whose whole interval is worse than the second fails; between
     them somebody has to look.
     """
 
-    ssim: Limits = Field(description="of reconstructions, at least")
+    ssim: tuple[Similarity, Similarity] = Field(description="of reconstructions, at least")
     count_error: Limits = Field(description="of reconstructions, at most (share; volumes of counts)")
     occupancy: Limits = Field(description="of samples, relative difference at most, up or down")
     sharpness: Limits = Field(description="of samples, relative difference at most, up or down")
@@ -24,7 +25,9 @@ class Gates(Section):
         description="1-NNA of samples, at most this much farther from 0.5 than the floor (volumes of counts)"
     )
     latent_std: Limits = Field(description="of sampled latents, deviation from 1 at most")
-    memorised: Limits = Field(description="share of samples nearer to the train split than its 1 % quantile")
+    memorised: Limits = Field(
+        description="share of samples too near to train volumes, at most this much above what is expected"
+    )
 
     @model_validator(mode="after")
     def _fail_is_worse(self) -> Self:
@@ -49,7 +52,9 @@ class Measures(Section):
     matched_points: Count = Field(
         description="points a cloud in the earth mover's distance, at most `points`"
     )
-    matched_clouds: Count = Field(description="clouds of a set in the earth mover's distance, at most")
+    matched_clouds: Annotated[int, Field(ge=2)] = Field(
+        description="clouds of a set in the earth mover's distance, at most"
+    )
     diverse: Annotated[int, Field(ge=2)] = Field(
         description="volumes of a set that are compared with each other by MS-SSIM, at most"
     )
@@ -59,7 +64,7 @@ class Measures(Section):
     medicalnet: str | None = Field(
         description="file of MedicalNet weights, for a second kind of features; null: none"
     )
-    bootstrap: Count = Field(description="resamples behind each interval")
+    bootstrap: Annotated[int, Field(ge=20)] = Field(description="resamples behind each interval")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
 
     @model_validator(mode="after")

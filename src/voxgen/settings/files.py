@@ -44,6 +44,23 @@ def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     return _matching(given, key)
 
 
+def weights_file(given: str | None) -> str | None:
+    """The file of MedicalNet's weights, where one is given.
+
+    Raises:
+        InputError: there is no such file, or it is neither a ZIP archive nor a pickle, as torch writes them.
+    """
+    if given is None:
+        return None
+    key = "evaluation.medicalnet"
+    with Path(_existing(given, key)).open("rb") as file:
+        if file.read(2) not in (b"PK", b"\x80\x02"):
+            raise InputError(
+                f"{key}: {given} holds no weights; give a checkpoint such as resnet_10_23dataset.pth"
+            )
+    return given
+
+
 def _matching(given: str, key: str) -> list[str]:
     if not has_magic(given) or Path(given).is_file():
         return [_existing(given, key)]

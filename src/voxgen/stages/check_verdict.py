@@ -16,6 +16,9 @@ def check_verdict(summary: Path, out: Path) -> None:
     gates = [gate for section in content["sections"].values() for gate in section["gates"]]
     failed = [gate["reading"] for gate in gates if gate["verdict"] == "fail"]
     if failed:
-        raise InputError("the evaluation failed (evaluation.stop_on_fail): " + "; ".join(failed))
+        found = "; ".join(failed)
+        raise InputError(
+            f"the evaluation failed (evaluation.stop_on_fail): {found}; look at results/report.html"
+        )
     with replacing(out) as temporary:
         temporary.write_text("".join(f"{gate['reading']}\n" for gate in gates), encoding="utf-8")

@@ -78,13 +78,21 @@ def evaluate_reconstruction(
 def _metrics(grid: Grid, evaluation: Measures) -> dict[str, Metric]:
     kind = "counts" if grid.holds_counts else "intensity"
     occupied = f"of voxels above {occupied_above(grid):.3g} {kind}"
-    levels = len(scales(grid.shape, evaluation.ssim_window))
+    window = evaluation.ssim_window
+    levels = len(scales(grid.shape, window))
     return {
         "ssim": Metric(
-            "SSIM", "", "higher", "structural similarity in windows centred on the dilated foreground"
+            "SSIM",
+            "",
+            "higher",
+            f"structural similarity in windows of {window} voxels centred on the foreground, grown by "
+            f"{evaluation.dilation}",
         ),
         "ms_ssim": Metric(
-            "MS-SSIM", "", "higher", f"of {levels} scales over the whole volume; empty space raises it"
+            "MS-SSIM",
+            "",
+            "higher",
+            f"windows of {window} voxels at {levels} scales, over the whole volume; empty space raises it",
         ),
         "psnr": Metric("PSNR", "dB", "higher", "over the whole volume; empty space raises it"),
         "l1": Metric("L1 error", "", "lower", "mean over the whole volume, network range"),

@@ -73,7 +73,8 @@ def _results(folder: Path) -> Path:
     for place in (folder / "results", folder):
         if any((place / PARTS[part][0]).is_file() for part in TELLING):
             return place
-    found = "holds no trained model, samples or scores" if folder.is_dir() else "is not there"
+    found = "is a file" if folder.exists() else "is not there"
+    found = "holds no trained model, samples or scores" if folder.is_dir() else found
     raise InputError(
         f"{folder}: {found}; expected the folder of a project whose run has ended, or its results folder"
     )

@@ -13,7 +13,7 @@ SPLITS = ("train", "val", "test")
 NONE = "–"
 ALL = "Compared are all settings but those of the machine, as evaluation/summary.json recorded them."
 SOME = (
-    "Not every run is evaluated, and evaluation/summary.json holds the settings: compared is what other "
+    "Not every run recorded its settings in evaluation/summary.json: compared is what other "
     "results record, without how raw data were read, the autoencoder's loss and patches, and most of the "
     "evaluation."
 )
