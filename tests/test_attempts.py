@@ -99,6 +99,10 @@ def test_after_a_kill_an_error_or_a_wish_to_stop_an_attempt_that_got_on_has_a_fo
             r"no epoch \(failed\): MemoryError: big",
         ),
         (lambda folder: ended(folder, 1, StoppedError("asked")), r"no epoch \(stopped\): asked; mend that"),
+        (
+            lambda folder: ended(folder, 1, StoppedError("stopped (asked by SIGINT)"), (2, 0)),
+            r"after Ctrl-C: stopped \(asked by SIGINT\)",
+        ),
         (lambda folder: ended(folder, 1, InputError("not finite")), "since the reason stays: not finite"),
         (lambda folder: ended(folder, 1, InputError("no room"), (5, 0)), "since the reason stays: no room"),
     ],

@@ -1,6 +1,7 @@
 """Attempts at a training within one run of the workflow: which are worth making. Imports no torch."""
 
 import logging
+import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ def attempt(folder: Path, number: int) -> Iterator[None]:
     """Make attempt `number` (from 1) at a training whose states lie in folders below `folder`.
 
     How it began and ended is recorded in attempts.json. A first attempt is always made; a later one is
-    refused where the one before left a reason that stays, or added no epoch, unless it was asked to stop
-    and added steps, or where nothing can be recorded. All attempts log to training.log there.
+    refused where the one before left a reason that stays, was ended by Ctrl-C, or added no epoch, unless it
+    was asked to stop and added steps, or where nothing can be recorded. All attempts log to training.log
+    there.
 
     Raises:
         InputError: the attempt is refused.
@@ -103,6 +105,8 @@ def _refuse_useless(last: dict[str, Any], reached: dict[str, list[int]], record:
     said = f": {last['reason']}" if last["reason"] else ""
     if last["end"] == "refused":
         raise InputError(f"not tried again, since the reason stays{said}")
+    if last["end"] == "stopped" and signal.SIGINT.name in said:  # Snakemake itself may have missed it
+        raise InputError(f"not tried again after Ctrl-C{said}")
     added = {name: now for name, now in reached.items() if now != last["from"].get(name, [0, 0])}
     epochs = any(now[0] > last["from"].get(name, [0, 0])[0] for name, now in added.items())
     if not epochs and not (added and last["end"] == "stopped"):
