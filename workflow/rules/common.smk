@@ -4,6 +4,7 @@
 import fcntl
 import os
 import re
+from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -22,31 +23,21 @@ from voxgen.settings.files import (
 )
 
 
-def checked_settings():
-    """Return the typed settings, or stop with what is wrong with them."""
+@contextmanager
+def refusals(hint=""):
+    """Stop with what is wrong, without a traceback."""
     try:
-        return load_settings(config)
+        yield
     except ValueError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(f"{error}{hint}") from None
 
 
 def found_files():
-    """The files behind each raw source, or stop with the first that has none."""
-    try:
-        return {
-            name: source_files(SETTINGS.data, name, given)
-            for name, given in raw_sources(SETTINGS.data, Path("results")).items()
-        }
-    except ValueError as error:
-        raise WorkflowError(f"{error}; paths start at {Path.cwd()}") from None
-
-
-def medicalnet_file():
-    """The file of MedicalNet's weights, or stop where it can be none."""
-    try:
-        return weights_file(SETTINGS.evaluation.medicalnet) or []
-    except ValueError as error:
-        raise WorkflowError(str(error)) from None
+    """The files behind each raw source."""
+    return {
+        name: source_files(SETTINGS.data, name, given)
+        for name, given in raw_sources(SETTINGS.data, Path("results")).items()
+    }
 
 
 def science(stage, *sections):
@@ -146,10 +137,13 @@ def listing_input(wildcards):
     return given if SOURCE == "nifti" and given.endswith(LISTS) else []
 
 
-SETTINGS = checked_settings()
+with refusals():
+    SETTINGS = load_settings(config)
 MACHINE = SETTINGS.machine
-FILES = found_files()
-MEDICALNET = medicalnet_file()
+with refusals(f"; paths start at {Path.cwd()}"):
+    FILES = found_files()
+with refusals():
+    MEDICALNET = weights_file(SETTINGS.evaluation.medicalnet) or []
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 KIND = "clouds" if MAKES_CLOUDS else "volumes"

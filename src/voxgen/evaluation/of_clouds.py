@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.evaluation.scores import COMPARED, Scored, Sets, jackknifed, scored
+from voxgen.evaluation.scores import COMPARED, Scored, Sets, compared, jackknifed, scored
 from voxgen.metrics import point_clouds
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.comparison import Metric
@@ -115,4 +115,5 @@ def _divergence(clouds: Clouds, bounds: Matrix, bootstrap: Bootstrap) -> dict[st
         f"of where points lie, all clouds together, 0 to 1; {points} points each",
     )
     histograms = dict(zip(clouds, found, strict=True))
-    return {"jsd": jackknifed(metric, "clouds", point_clouds.jensen_shannon_of, histograms, bootstrap)}
+    divergence = point_clouds.jensen_shannon_of
+    return {"jsd": compared(metric, "clouds", divergence, histograms, jackknifed(bootstrap))}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.evaluation.scores import Scored, Sets, jackknifed, resampled, scored
+from voxgen.evaluation.scores import Scored, Sets, compared, jackknifed, scored
 from voxgen.evaluation.sets import VolumeSet
 from voxgen.metrics import volumes
 from voxgen.metrics.bootstrap import Bootstrap, Estimate, Statistic
@@ -71,11 +71,11 @@ def volume_scores(sets: Sets, upper: float, bootstrap: Bootstrap) -> dict[str, S
     for name, (metric, statistic, part) in distances.items():
         values = {one: part(described) for one, described in sets.items()}
         if min(map(len, values.values())) >= 3:
-            found[name] = jackknifed(metric, "volumes", statistic, values, bootstrap)
+            found[name] = compared(metric, "volumes", statistic, values, jackknifed(bootstrap))
     for name, (metric, part) in differences.items():
         values = {one: part(described) for one, described in sets.items()}
         if min(map(len, values.values())):
-            found[name] = resampled(metric, "volumes", volumes.relative_difference, values, bootstrap)
+            found[name] = compared(metric, "volumes", volumes.relative_difference, values, bootstrap.pair)
     return found
 
 
@@ -134,7 +134,7 @@ def _feature_distances(kind: str, features: dict[str, Array], bootstrap: Bootstr
         f"{of}, unbiased: 0 for one distribution, by chance below",
     )
     return {
-        f"frechet {kind}": jackknifed(frechet, "features", frechet_distance, features, bootstrap),
+        f"frechet {kind}": compared(frechet, "features", frechet_distance, features, jackknifed(bootstrap)),
         f"kernel {kind}": scored(kernel, "features", kernel_distance),
     }
 

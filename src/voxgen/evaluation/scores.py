@@ -12,6 +12,7 @@ from voxgen.metrics.comparison import Metric
 
 Group = Literal["volumes", "diversity", "features", "clouds"]
 Sets = Mapping[str, VolumeSet]
+Interval = Callable[[Statistic, NDArray[Any], NDArray[Any], str], Estimate]
 
 REFERENCES = {
     "train": "floor: train volumes",
@@ -45,30 +46,18 @@ def scored(metric: Metric, group: Group, estimate: Callable[[str], Estimate]) ->
     return Scored(metric, group, {name: estimate(name) for name in COMPARED})
 
 
-def resampled(
-    metric: Metric,
-    group: Group,
-    statistic: Statistic,
-    values: Mapping[str, NDArray[Any]],
-    bootstrap: Bootstrap,
+def compared(
+    metric: Metric, group: Group, statistic: Statistic, values: Mapping[str, NDArray[Any]], interval: Interval
 ) -> Scored:
-    """A statistic of the items of each set and of the test split, with bootstrap intervals."""
-    return scored(
-        metric, group, lambda name: bootstrap.pair(statistic, values[name], values["test"], metric.label)
-    )
+    """A statistic of the items of each set and of the test split, with intervals by `interval`."""
+    return scored(metric, group, lambda name: interval(statistic, values[name], values["test"], metric.label))
 
 
-def jackknifed(
-    metric: Metric,
-    group: Group,
-    statistic: Statistic,
-    values: Mapping[str, NDArray[Any]],
-    bootstrap: Bootstrap,
-) -> Scored:
-    """The same for a distance, which is never below 0 and which repeated items would raise."""
+def jackknifed(bootstrap: Bootstrap) -> Interval:
+    """The interval of a distance, which is never below 0 and which repeated items would raise."""
 
-    def estimate(name: str) -> Estimate:
-        found = bootstrap.jackknife(statistic, values[name], values["test"], metric.label)
+    def interval(statistic: Statistic, a_N: NDArray[Any], b_M: NDArray[Any], purpose: str) -> Estimate:
+        found = bootstrap.jackknife(statistic, a_N, b_M, purpose)
         return replace(found, low=max(found.low, 0.0))
 
-    return scored(metric, group, estimate)
+    return interval

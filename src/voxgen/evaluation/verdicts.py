@@ -105,8 +105,8 @@ def _memorisation(spaces: Content, gates: Gates) -> list[dict[str, Any]]:
 
 
 def _is_worse(metric: Content) -> bool:
-    about = Metric(*(metric[name] for name in ("label", "unit", "direction", "meaning")))
-    return about.verdict(*(Estimate.from_json(metric[name]) for name in ("samples", "train"))) == "worse"
+    samples, floor = (Estimate.from_json(metric[name]) for name in ("samples", "train"))
+    return Metric.from_json(metric).verdict(samples, floor) == "worse"
 
 
 def _away(target: float, label: str, estimate: Estimate) -> Measured:

@@ -6,6 +6,7 @@ are far from zero.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,8 +169,15 @@ def tidy(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def save(path: Path, figure: Figure) -> None:
-    """Write a PNG whose bytes depend on the figure alone."""
+def png(figure: Figure) -> bytes:
+    """A PNG whose bytes depend on the figure alone."""
     FigureCanvasAgg(figure)
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, metadata={"Software": None})
+    return content.getvalue()
+
+
+def save(path: Path, figure: Figure) -> None:
+    """Write the PNG of a figure."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        temporary.write_bytes(png(figure))

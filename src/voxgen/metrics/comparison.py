@@ -1,8 +1,8 @@
 """A number beside its references: what it is, which way is good, and what the intervals say."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, Self
 
 from voxgen.metrics.bootstrap import Estimate
 
@@ -45,3 +45,8 @@ class Metric:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The metric of an entry in an evaluation's JSON, which holds more than that."""
+        return cls(**{field.name: content[field.name] for field in fields(cls)})

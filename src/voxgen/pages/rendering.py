@@ -40,6 +40,6 @@ def embedded(content: object) -> Markup:
     return Markup(json.dumps(content, allow_nan=False, ensure_ascii=False).replace("<", "\\u003c"))
 
 
-def picture(path: Path) -> str:
+def picture(png: bytes) -> str:
     """A PNG as the address of an image."""
-    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -3,7 +3,7 @@
 Shapes: N samples or test volumes, M train volumes in all of their views, F features.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,11 @@ def evaluate_memorisation(
         "latent": _latent_space(latents, codec, law),
         "voxels": _voxel_space(batches(train), allowed, law, longest),
     }
-    found = {name: _judged(space, batches, samples, test, confidence) for name, space in spaces.items()}
+    drawn, tested = (_seen(spaces, batches(source)) for source in (samples, test))
+    ids = [row["id"] for row in read_table(samples[0])]
+    found = {
+        name: _judged(space, ids, drawn[name], tested[name], confidence) for name, space in spaces.items()
+    }
     write_json(scores, {"quantile": QUANTILE, "device": first.fabric.device.type, "spaces": found})
 
 
@@ -113,26 +117,25 @@ def _voxel_space(train: Any, allowed: list[View], law: Intensity, longest: int) 
     return Space(f"voxels, pooled to {longest} along the longest axis", np.stack(found), named, features)
 
 
+def _seen(spaces: Mapping[str, Space], batches: Iterable[Batch]) -> dict[str, Features]:
+    """The features of all volumes in each space; every volume is read once."""
+    parts: dict[str, list[Features]] = {name: [] for name in spaces}
+    for batch in batches:
+        for name, space in spaces.items():
+            parts[name].append(space.features(batch))
+    return {name: np.concatenate(found) for name, found in parts.items()}
+
+
 def _judged(
-    space: Space,
-    batches: Callable[[tuple[Path, Path]], Any],
-    samples: tuple[Path, Path],
-    test: tuple[Path, Path],
-    confidence: float,
+    space: Space, ids: Sequence[str], samples_NF: Features, test_NF: Features, confidence: float
 ) -> dict[str, Any]:
     """The share of memorised samples in one space, what it rests on, and the nearest pairs."""
-    ids: list[str] = []
-    distances = {}
-    for name, source in (("samples", samples), ("test", test)):
-        read = [(batch[0], space.features(batch)) for batch in batches(source)]
-        ids = [one for group, _ in read for one in group] if name == "samples" else ids
-        distances[name] = nearest(np.concatenate([part for _, part in read])[None], space.train_MF)
-    tested = distances["test"].distance
+    drawn, tested = nearest(samples_NF[None], space.train_MF), nearest(test_NF[None], space.train_MF).distance
     limit = threshold(tested, QUANTILE)
-    share = proportion(memorised(distances["samples"].distance, tested, QUANTILE), confidence)
+    share = proportion(memorised(drawn.distance, tested, QUANTILE), confidence)
     expected = max(QUANTILE, 1 / (len(tested) + 1))
     pairs = []
-    for pair in closest(distances["samples"], DRAWN):
+    for pair in closest(drawn, DRAWN):
         train, view = space.named[pair.train]
         near = {"sample": ids[pair.sample], "train": train, "view": view, "distance": pair.distance}
         pairs.append({**near, "ratio": pair.distance / limit if limit else None})
@@ -146,7 +149,7 @@ def _judged(
         "expected": expected,
         "threshold": limit,
         "median_test": float(np.median(tested)),
-        "median_samples": float(np.median(distances["samples"].distance)),
+        "median_samples": float(np.median(drawn.distance)),
         "n_train": len({one for one, _ in space.named}),
         "n_test": len(tested),
         "pairs": pairs,

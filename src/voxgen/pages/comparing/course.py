@@ -1,19 +1,17 @@
 """How runs went: their losses and their times, side by side."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import cycle
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from voxgen.figures.sheet import BLUE, DPI, GREEN, GREY, ORANGE, tidy
+from voxgen.figures.sheet import BLUE, GREEN, GREY, ORANGE, png, tidy
 from voxgen.io.files import read_table
 from voxgen.pages.comparing.runs import Run
 from voxgen.pages.provenance import environment_rows, time_rows
+from voxgen.pages.rendering import picture
 
 NONE = "–"
 TRAININGS = {"autoencoder": "Autoencoder", "diffusion": "Denoiser"}
@@ -93,10 +91,7 @@ def loss_picture(drawn: Sequence[Curve], title: str) -> str:
     axes.legend(frameon=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     tidy(axes)
-    FigureCanvasAgg(figure)
-    png = BytesIO()
-    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
-    return f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+    return picture(png(figure))
 
 
 def _ends(curve: Curve) -> tuple[str, str, str]:

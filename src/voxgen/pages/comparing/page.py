@@ -21,7 +21,8 @@ def comparison_page(runs: Sequence[Run], found: Comparison) -> Markup:
     """The page's HTML."""
     scenes = sample_scenes(runs)
     drawn = {title: curves(runs, training) for training, title in TRAININGS.items()}
-    previews = {run.name: picture(run.results / PREVIEW) for run in runs if (run.results / PREVIEW).is_file()}
+    files = {run.name: run.results / PREVIEW for run in runs}
+    previews = {name: picture(file.read_bytes()) for name, file in files.items() if file.is_file()}
     return rendered(
         "compare.html",
         title=f"Comparison: {', '.join(run.name for run in runs)}",

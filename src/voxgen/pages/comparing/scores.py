@@ -124,7 +124,7 @@ def _scores(run: Run, part: str) -> dict[str, Score]:
 def _measured(content: Json, model: str, reference: str) -> dict[str, Score]:
     found = {}
     for name, one in content["metrics"].items():
-        metric = Metric(one["label"], one["unit"], one["direction"], one["meaning"])
+        metric = Metric.from_json(one)
         beside = Estimate.from_json(one[reference]).text(metric.unit) if reference in one else NONE
         group = GROUPS.get(one.get("group", ""), one.get("group", ""))
         found[name] = Score(metric, group, Estimate.from_json(one[model]), beside)
