@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 from voxgen.environment import store_environment
-from voxgen.settings.code import code_digest
+from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
 from voxgen.settings.evaluation import Measures
@@ -41,7 +41,7 @@ def found_files():
 
 
 def science(stage, *sections):
-    """What Snakemake compares for a stage: its sections of the settings, a digest of its code, and
+    """What Snakemake compares for a stage: its sections of the settings, a digest of its formulas, and
     one of the same for the stages that it follows.
 
     Snakemake forgets what a failed job was made of, so a stage itself must know that something
@@ -62,7 +62,7 @@ def canonical_science(stage):
     return canonical(
         SETTINGS,
         *DECLARED[stage],
-        code=code_digest(f"voxgen.stages.{stage}"),
+        formulas=formula_digest(f"voxgen.stages.{stage}"),
         after=sha256(followed.encode()).hexdigest()[:16],
     )
 

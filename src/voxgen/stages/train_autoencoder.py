@@ -10,12 +10,11 @@ from voxgen.data.views import views
 from voxgen.data.volumes import VolumeBatches, Volumes
 from voxgen.intensity import Intensity
 from voxgen.io.files import digest, read_json
-from voxgen.settings.code import code_digest
 from voxgen.settings.models import AutoencoderSettings
 from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
-from voxgen.training.state import fingerprint
+from voxgen.training.identity import state_folder
 from voxgen.training.watching.pictures import SHOWN, reconstructions
 
 
@@ -45,13 +44,14 @@ def train_autoencoder(
     volumes, watched = (Volumes(*split, law, machine.cache_gb / 2, machine.readers) for split in (train, val))
     files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
     inputs = {name: digest(file) for name, file in files.items()}
-    identity = fingerprint(
+    folder = state_folder(
+        state,
+        __name__,
         settings=settings.model_dump(mode="json", exclude={"source"}),
         flips=flips,
         rotations=rotations,
         seed=seed,
         inputs=inputs,
-        code=code_digest(__name__),
     )
     val_batches = VolumeBatches(watched, settings, (), seed, "validation")
     pictured, _ = val_batches.batch(np.arange(min(SHOWN, len(watched))), 0)
@@ -59,7 +59,7 @@ def train_autoencoder(
         objective,
         VolumeBatches(volumes, settings, views(flips, rotations), seed, "train"),
         val_batches,
-        state / identity,
+        folder,
         settings.training,
         seed,
         machine,

@@ -10,12 +10,11 @@ from voxgen.diffusion.processes import build_process
 from voxgen.io.files import digest, read_json
 from voxgen.io.models import refuse_mismatch
 from voxgen.scale import LatentScale
-from voxgen.settings.code import code_digest
 from voxgen.settings.models import DiffusionSettings
 from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
-from voxgen.training.state import fingerprint
+from voxgen.training.identity import state_folder
 from voxgen.training.watching.pictures import samples
 
 
@@ -48,17 +47,18 @@ def train_diffusion(
     objective = DenoiserObjective(denoiser, build_process(settings.process))
     inputs = {"autoencoder": latents["made_from"]["autoencoder"], "scale": digest(scale)}
     inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
-    identity = fingerprint(
+    folder = state_folder(
+        state,
+        __name__,
         settings=settings.model_dump(mode="json"),
         seed=seed,
         inputs=inputs,
-        code=code_digest(__name__),
     )
     trained = fit(
         objective,
         LatentBatches(Latents(train, whitening), seed, "train"),
         LatentBatches(Latents(val, whitening), seed, "validation"),
-        state / identity,
+        folder,
         settings.training,
         seed,
         machine,

@@ -2,8 +2,6 @@
 
 import errno
 import fcntl
-import hashlib
-import json
 import logging
 import os
 import socket
@@ -22,20 +20,8 @@ from voxgen.io.files import clear_half_written, replacing
 log = logging.getLogger(__name__)
 
 PATTERN = "state-*.pt"
-ENDS = ("epochs", "patience", "weights")
+FORMAT = 1  # of a state: another number where its layout changed and old ones cannot go on
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-
-
-def fingerprint(**identity: Any) -> str:
-    """A short name of everything that makes a state unusable for another training when it differs.
-
-    What says when a section `training` ends and which weights it keeps is left out: changing it continues.
-    """
-    settings = identity.get("settings", {})
-    if "training" in settings:
-        kept = {name: value for name, value in settings["training"].items() if name not in ENDS}
-        identity = {**identity, "settings": {**settings, "training": kept}}
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
 
 
 @contextmanager
@@ -102,7 +88,7 @@ def save_state(folder: Path, state: dict[str, Any], epoch: int, position: int) -
     """
     path = folder / f"state-{epoch:05d}-{position:07d}.pt"
     with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)
+        torch.save({"format": FORMAT, **state}, file)
     for beyond in folder.glob(PATTERN):
         if beyond.name > path.name:
             beyond.unlink()
@@ -121,18 +107,23 @@ def clear_states(folder: Path, keep: Literal["all", "best"] | int, best: int) ->
 
 
 def load_state(folder: Path) -> dict[str, Any] | None:
-    """The folder's latest readable state, or None where there is none; the log names those passed over.
+    """The folder's latest readable state of today's FORMAT, or None; the log names those passed over.
 
     Raises:
         InputError: there are states, but none can be read.
     """
-    paths = sorted(folder.glob(PATTERN), reverse=True)
+    paths, of_other_format = sorted(folder.glob(PATTERN), reverse=True), False
     for path in paths:
         try:
-            return _read(path)
+            state = _read(path)
         except Exception as error:
             log.warning("%s: not a readable state (%s); the one before is taken", path, error)
-    if paths:
+            continue
+        if state.get("format") == FORMAT:
+            return state
+        of_other_format = True
+        log.warning("%s: of format %s, expected %d: it cannot go on", path, state.get("format"), FORMAT)
+    if paths and not of_other_format:
         raise InputError(
             f"{folder}: none of its {len(paths)} states can be read; delete this folder to train anew"
         )
