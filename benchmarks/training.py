@@ -35,25 +35,25 @@ from monai.networks.blocks import SABlock
 from snakemake.utils import update_config
 from torch import Tensor, nn
 
-from voxgen.allocator import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
-from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
-from voxgen.compute import launch
-from voxgen.data.ahead import ahead
-from voxgen.data.latents import LatentBatches, Latents
-from voxgen.data.volumes import Volumes
-from voxgen.diffusion.denoiser import DenoiserObjective, build_denoiser
-from voxgen.diffusion.processes import build_process
-from voxgen.filaments import simulate_filaments
-from voxgen.intensity import Intensity
+from voxgen.batches.latent_batches import LatentBatches, Latents
+from voxgen.batches.volume_batches import Volumes
 from voxgen.io.files import write_table
-from voxgen.io.latents import write_latents
-from voxgen.io.nifti import write_volume
-from voxgen.layers import accelerate
-from voxgen.scale import LatentScale
+from voxgen.io.latent_shards import write_latents
+from voxgen.machine.ahead import ahead
+from voxgen.machine.fabric import launch
+from voxgen.machine.memory import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
+from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
+from voxgen.models.layers import accelerate
+from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
+from voxgen.models.prior.processes import build_process
+from voxgen.models.whitening import LatentScale
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
+from voxgen.sources.filaments import simulate_filaments
 from voxgen.training.engine import Engine, Share
-from voxgen.voxels import fixed_grid, rasterize
+from voxgen.volumes.grid import fixed_grid, rasterize
+from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.nifti import write_volume
 
 ROOT = Path(__file__).parents[1]
 MMAP_THRESHOLD = -3

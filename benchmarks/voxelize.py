@@ -27,7 +27,7 @@ from voxgen.io.files import write_json
 from voxgen.settings.data import Reading
 from voxgen.stages.index_clouds import index_clouds
 from voxgen.stages.voxelize import voxelize
-from voxgen.voxels import fixed_grid
+from voxgen.volumes.grid import fixed_grid
 
 ROUNDS = 3
 DISTINCT = 50

@@ -8,14 +8,14 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from voxgen.clouds.writing import Form, write_clouds
-from voxgen.intensity import Intensity
 from voxgen.io.files import write_json, write_table
-from voxgen.io.nifti import write_volume
 from voxgen.settings.data import reading
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
-from voxgen.voxels import Grid, fixed_grid, rasterize
+from voxgen.sources.clouds.writing import Form, write_clouds
+from voxgen.volumes.grid import Grid, fixed_grid, rasterize
+from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.nifti import write_volume
 
 ROOT = Path(__file__).parents[1]
 GRID = fixed_grid((8, 8, 8), [(0.0, 800.0), (-400.0, 400.0), (1000.0, 1400.0)], "nm", "density", 1.0)

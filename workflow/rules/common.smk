@@ -10,12 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
-from voxgen.environment import store_environment
+from voxgen.machine.environment import store_environment
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.data import Reading
 from voxgen.settings.evaluation import Measures
-from voxgen.settings.files import (
+from voxgen.sources.files import (
     LISTS,
     raw_sources,
     source_files,

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
-    from voxgen.training.attempts import attempt
+    from voxgen.training.distributed.attempts import attempt
 
     state = Path("results/state/diffusion")
     with attempt(state, snakemake.resources.attempt):
         from voxgen.stages.train_diffusion import train_diffusion
-        from voxgen.training.processes import together
+        from voxgen.training.distributed.processes import together
 
         together(
             train_diffusion,

@@ -15,7 +15,7 @@ from voxgen.metrics import point_clouds
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.comparison import Metric
 from voxgen.settings.evaluation import Measures
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
 
 Matrix = NDArray[np.float64]
 Clouds = Mapping[str, Matrix]

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.autoencoder.codec import Autoencoder
 from voxgen.errors import InputError
-from voxgen.io.nifti import read_volume
+from voxgen.models.codec import Autoencoder
+from voxgen.volumes.nifti import read_volume
 
 Batch = tuple[list[str], NDArray[np.float32]]  # ids, volumes (B, X, Y, Z) as they are stored
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.evaluation.reading import Batch
-from voxgen.intensity import Intensity
 from voxgen.metrics import volumes
 from voxgen.randomness import generator
 from voxgen.settings.evaluation import Measures
-from voxgen.voxels import Grid, draw_points, occupied_above
+from voxgen.volumes.grid import Grid, draw_points, occupied_above
+from voxgen.volumes.intensity import Intensity
 
 Array = NDArray[np.float64]
 Features = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.floating]]

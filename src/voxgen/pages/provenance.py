@@ -7,9 +7,9 @@ from typing import Any
 
 from voxgen.figures.sheet import in_words
 from voxgen.io.files import digest, iterate_table, read_json
-from voxgen.io.models import CONFIG
+from voxgen.models.folder import CONFIG
 from voxgen.pages.sources import Data
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
 
 NAMED = 5  # dropped clouds that are named; their tables have them all
 Rows = list[list[str]]

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 from voxgen.figures.sheet import Volume, colour_scale, quantity_of, telling
 from voxgen.io.files import read_json, read_table
-from voxgen.io.nifti import read_volume
-from voxgen.manifest import grid_of
 from voxgen.pages.sources import Data
 from voxgen.pages.viewer import Choice, scene, volume_choice
-from voxgen.voxels import Grid, draw_points
+from voxgen.volumes.grid import Grid, draw_points
+from voxgen.volumes.manifest import grid_of
+from voxgen.volumes.nifti import read_volume
 
 SHOWN = 6  # of each kind: enough to see variety, few enough to go through
 VOXELS = 3 * 2**20  # of each kind: one byte each before compression, so that the page stays below 15 MB

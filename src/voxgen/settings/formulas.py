@@ -17,23 +17,18 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 CARRIERS = (
-    "voxgen.allocator",
-    "voxgen.data.ahead",
-    "voxgen.environment",
     "voxgen.errors",
     "voxgen.io.files",
-    "voxgen.io.models",
+    "voxgen.machine.ahead",
+    "voxgen.machine.environment",
+    "voxgen.machine.memory",
+    "voxgen.models.folder",
     "voxgen.settings",
     "voxgen.training.artefact",
-    "voxgen.training.attempts",
+    "voxgen.training.checkpoints",
+    "voxgen.training.distributed",
     "voxgen.training.identity",
-    "voxgen.training.interruption",
-    "voxgen.training.memory",
-    "voxgen.training.processes",
-    "voxgen.training.state",
-    "voxgen.training.watchdog",
-    "voxgen.training.watching",
-    "voxgen.trial",
+    "voxgen.training.monitor",
 )
 SPEAKERS = ("logging", "warnings")  # what they are told reaches people, not results
 
@@ -159,7 +154,9 @@ def _names(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-    return [node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)]
+    return [
+        node.id for target in targets if target for node in ast.walk(target) if isinstance(node, ast.Name)
+    ]
 
 
 def _imports(tree: ast.Module) -> dict[str, Place | str]:

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from voxgen.dropped import settle
 from voxgen.errors import InputError
-from voxgen.intensity import IDENTITY, fit
 from voxgen.io.files import read_json, read_table, write_json, write_table
-from voxgen.io.nifti import read_volume, write_volume
-from voxgen.manifest import described, grid_of
-from voxgen.resolution import resized, resized_grid
 from voxgen.settings.data import DataSettings
-from voxgen.voxels import Grid, Shape, as_stored
+from voxgen.volumes.dropped import settle
+from voxgen.volumes.grid import Grid, Shape, as_stored
+from voxgen.volumes.intensity import IDENTITY, fit
+from voxgen.volumes.manifest import described, grid_of
+from voxgen.volumes.nifti import read_volume, write_volume
+from voxgen.volumes.resolution import resized, resized_grid
 
 Row = dict[str, Any]
 
@@ -38,9 +38,9 @@ def collect_voxels(
 
     A folder holds relative links `{id}.nii.gz` to the volumes in `shards`, which lie on the grid `stored`;
     or, where `train_shape` says so, volumes at that resolution. `grid` gets the grid of either. `intensity`
-    gets the law with its constant from the train split, see `voxgen.intensity`; `dropped` the clouds that
-    the tables `outside` list as wholly outside the grid. Of `settings` it reads `intensity`, `train_shape`,
-    `on_bad_cloud` and `max_dropped`.
+    gets the law with its constant from the train split, see `voxgen.volumes.intensity`; `dropped` the clouds
+    that the tables `outside` list as wholly outside the grid. Of `settings` it reads `intensity`,
+    `train_shape`, `on_bad_cloud` and `max_dropped`.
 
     Raises:
         InputError: volumes and split disagree, a split is left empty, the train split has no foreground, or

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.autoencoder.codec import Codec, load_autoencoder
-from voxgen.diffusion.model import load_diffusion
 from voxgen.io.files import read_json, write_json, write_table
-from voxgen.io.models import refuse_mismatch, weights_digest
-from voxgen.io.nifti import write_volume
-from voxgen.scale import LatentScale
+from voxgen.models.codec import Codec, load_autoencoder
+from voxgen.models.folder import refuse_mismatch, weights_digest
+from voxgen.models.prior.diffusion import load_diffusion
+from voxgen.models.whitening import LatentScale
 from voxgen.settings.sections import Machine, SamplingSettings
-from voxgen.voxels import Grid, occupied_above
+from voxgen.volumes.grid import Grid, occupied_above
+from voxgen.volumes.nifti import write_volume
 
 Array = NDArray[np.float32]
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgen.autoencoder.codec import Array, Autoencoder, load_autoencoder
-from voxgen.data.ahead import ahead
-from voxgen.data.views import View, views
-from voxgen.data.volumes import Volumes
+from voxgen.batches.views import View, views
+from voxgen.batches.volume_batches import Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import digest, read_json, write_json, write_table
-from voxgen.io.latents import COLUMNS, write_latents
-from voxgen.io.models import refuse_mismatch
+from voxgen.io.latent_shards import COLUMNS, write_latents
+from voxgen.machine.ahead import ahead
+from voxgen.models.codec import Array, Autoencoder, load_autoencoder
+from voxgen.models.folder import refuse_mismatch
 from voxgen.settings.sections import Machine
 
 SHARD_VOLUMES = 1024

@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.autoencoder.codec import Codec, load_autoencoder
-from voxgen.data.views import View, views
+from voxgen.batches.views import View, views
 from voxgen.evaluation.reading import Batch, stored
-from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, read_table, write_json
-from voxgen.io.latents import read_latents
-from voxgen.io.models import refuse_mismatch
+from voxgen.io.latent_shards import read_latents
 from voxgen.metrics.bootstrap import proportion
 from voxgen.metrics.memorisation import closest, memorised, nearest, pooled, threshold
-from voxgen.scale import LatentScale
+from voxgen.models.codec import Codec, load_autoencoder
+from voxgen.models.folder import refuse_mismatch
+from voxgen.models.whitening import LatentScale
 from voxgen.settings.sections import Machine
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
+from voxgen.volumes.intensity import Intensity
 
 Features = NDArray[np.float32]
 

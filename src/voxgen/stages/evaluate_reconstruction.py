@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from voxgen.autoencoder.codec import Autoencoder, load_autoencoder
 from voxgen.errors import InputError
 from voxgen.evaluation.reading import rebuilt, stored
 from voxgen.io.files import read_table, write_json
-from voxgen.io.nifti import write_volume
-from voxgen.manifest import grid_of
 from voxgen.metrics import reconstruction as metrics
 from voxgen.metrics.bootstrap import Bootstrap
 from voxgen.metrics.comparison import Metric
 from voxgen.metrics.similarity import ms_ssim, scales, ssim
+from voxgen.models.codec import Autoencoder, load_autoencoder
 from voxgen.randomness import generator
 from voxgen.settings.evaluation import Measures
 from voxgen.settings.sections import Machine
-from voxgen.voxels import Grid, occupied_above
+from voxgen.volumes.grid import Grid, occupied_above
+from voxgen.volumes.manifest import grid_of
+from voxgen.volumes.nifti import write_volume
 
 Volume = NDArray[np.float32]
 Scores = dict[str, float]

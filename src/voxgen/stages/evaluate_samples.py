@@ -6,23 +6,23 @@ from typing import Any
 
 import numpy as np
 
-from voxgen.autoencoder.codec import Autoencoder, load_autoencoder
 from voxgen.errors import InputError
 from voxgen.evaluation.of_clouds import cloud_scores
 from voxgen.evaluation.of_volumes import diversity_score, feature_scores, volume_scores
 from voxgen.evaluation.reading import Batch, rebuilt, stored
 from voxgen.evaluation.scores import REFERENCES
 from voxgen.evaluation.sets import SHELLS, Features, Looking, VolumeSet
-from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, read_table, write_json
-from voxgen.io.models import refuse_mismatch
 from voxgen.metrics.bootstrap import Bootstrap
 from voxgen.metrics.medicalnet import load_medicalnet
 from voxgen.metrics.volumes import shells
+from voxgen.models.codec import Autoencoder, load_autoencoder
+from voxgen.models.folder import refuse_mismatch
 from voxgen.randomness import generator
 from voxgen.settings.evaluation import Measures
 from voxgen.settings.sections import Machine
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
+from voxgen.volumes.intensity import Intensity
 
 Rows = list[dict[str, str]]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_json
 from voxgen.settings.data import DataSettings
-from voxgen.voxels import Grid, fixed_grid, grid_from_extent, scan_grid, template_grid
+from voxgen.volumes.grid import Grid, fixed_grid, grid_from_extent, scan_grid, template_grid
 
 Array = NDArray[np.float64]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from voxgen.clouds.opening import Cloud, Clouds, open_clouds
 from voxgen.io.files import write_table
 from voxgen.settings.data import Reading
+from voxgen.sources.clouds.opening import Cloud, Clouds, open_clouds
 
 BOUNDS = ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax")
 COLUMNS = ("id", "file", "key", "row", "points", "label", "attributes", *BOUNDS, "digest", "reason")

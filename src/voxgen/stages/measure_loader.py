@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
-from voxgen.data.ahead import ahead
-from voxgen.data.views import views
-from voxgen.data.volumes import VolumeBatches, Volumes
+from voxgen.batches.views import views
+from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.errors import InputError
 from voxgen.figures.loader import save_loader
-from voxgen.intensity import Intensity
 from voxgen.io.files import read_json, write_table
+from voxgen.machine.ahead import ahead
+from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.settings.models import AutoencoderSettings
 from voxgen.settings.sections import Machine
 from voxgen.training.engine import Engine, Share
+from voxgen.volumes.intensity import Intensity
 
 READERS = (0, 1, 2, 4)
 CACHES = ("empty", "full")

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from voxgen.data.views import views
+from voxgen.batches.views import views
 from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volumes import Paired, save_pairs
 from voxgen.io.files import read_json
-from voxgen.io.nifti import read_volume
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
+from voxgen.volumes.nifti import read_volume
 
 SHOWN = 3  # pairs of each space
 

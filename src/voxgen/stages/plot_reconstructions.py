@@ -5,9 +5,9 @@ from pathlib import Path
 from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volumes import Reconstructed, save_reconstructions
 from voxgen.io.files import read_json, read_table
-from voxgen.io.nifti import read_volume
-from voxgen.manifest import grid_of
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
+from voxgen.volumes.manifest import grid_of
+from voxgen.volumes.nifti import read_volume
 
 
 def plot_reconstructions(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from voxgen.figures.sheet import quantity_of
 from voxgen.figures.splits import Shown, save_data_preview, save_statistics
 from voxgen.io.files import read_table, write_json
-from voxgen.io.nifti import read_volume
+from voxgen.volumes.nifti import read_volume
 
 SHOWN = 4  # volumes of each split in the preview
 READ = 200  # volumes of each split whose voxels are counted

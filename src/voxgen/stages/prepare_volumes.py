@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen import manifest
-from voxgen.decathlon import channel_number, read_task
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_table
-from voxgen.io.nifti import write_volume
-from voxgen.scans import prepare
 from voxgen.settings.data import DataSettings
-from voxgen.settings.files import listed_scans, scan_name
-from voxgen.spheres import Sphere, read_spheres, render
-from voxgen.voxels import Grid
+from voxgen.sources.decathlon import channel_number, read_task
+from voxgen.sources.files import listed_scans, scan_name
+from voxgen.sources.scans import prepare
+from voxgen.sources.spheres import Sphere, read_spheres, render
+from voxgen.volumes import manifest
+from voxgen.volumes.grid import Grid
+from voxgen.volumes.nifti import write_volume
 
 COLUMNS = (*manifest.COLUMNS, "low", "high", "attributes")
 INDEX = ("id", "file", "key", "row", "points", "label", "attributes", "digest", "reason")

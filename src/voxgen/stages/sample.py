@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.clouds.names import split_unit
-from voxgen.clouds.opening import open_clouds
-from voxgen.clouds.parts import UNSCALED
-from voxgen.clouds.writing import write_clouds
 from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volumes import save_preview
 from voxgen.io.files import read_json, read_table, write_table
-from voxgen.io.nifti import read_volume
 from voxgen.randomness import generator
 from voxgen.settings.data import Reading
-from voxgen.voxels import Grid, draw_points
+from voxgen.sources.clouds.names import split_unit
+from voxgen.sources.clouds.opening import open_clouds
+from voxgen.sources.clouds.parts import UNSCALED
+from voxgen.sources.clouds.writing import write_clouds
+from voxgen.volumes.grid import Grid, draw_points
+from voxgen.volumes.nifti import read_volume
 
 PREVIEWED = 6
 Row = dict[str, str]

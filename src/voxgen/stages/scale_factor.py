@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from voxgen.io.files import read_json, write_json
-from voxgen.io.latents import read_latents
-from voxgen.scale import fit_scale
+from voxgen.io.latent_shards import read_latents
+from voxgen.models.whitening import fit_scale
 
 
 def scale_factor(latents: Path, out: Path, posterior: str) -> None:

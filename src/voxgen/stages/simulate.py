@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgen.clouds.writing import Form, write_clouds
-from voxgen.filaments import simulate_filaments
 from voxgen.settings.data import Synthetic
+from voxgen.sources.clouds.writing import Form, write_clouds
+from voxgen.sources.filaments import simulate_filaments
 
 
 def simulate(out: Path, index: int, settings: Synthetic, seed: int) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from voxgen.settings.data import Spheres
-from voxgen.spheres import write_spheres
+from voxgen.sources.spheres import write_spheres
 
 
 def simulate_spheres(

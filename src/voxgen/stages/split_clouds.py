@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from voxgen.dropped import outside_in_words, settle
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_table
 from voxgen.settings.data import DataSettings
-from voxgen.splits import Candidate, assign_splits
+from voxgen.volumes.dropped import outside_in_words, settle
+from voxgen.volumes.splits import Candidate, assign_splits
 
 COLUMNS = ("id", "split", "digest", "label")
 Entry = dict[str, str]

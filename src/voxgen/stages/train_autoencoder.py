@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from voxgen.autoencoder.network import AutoencoderObjective, build_autoencoder
-from voxgen.data.views import views
-from voxgen.data.volumes import VolumeBatches, Volumes
-from voxgen.intensity import Intensity
+from voxgen.batches.views import views
+from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.io.files import digest, read_json
+from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.settings.models import AutoencoderSettings
 from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
-from voxgen.training.loop import fit
 from voxgen.training.identity import state_folder
-from voxgen.training.watching.pictures import SHOWN, reconstructions
+from voxgen.training.loop import fit
+from voxgen.training.monitor.pictures import SHOWN, reconstructions
+from voxgen.volumes.intensity import Intensity
 
 
 def train_autoencoder(

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import torch
 
-from voxgen.data.latents import LatentBatches, Latents
-from voxgen.diffusion.denoiser import DenoiserObjective, build_denoiser
-from voxgen.diffusion.processes import build_process
+from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.io.files import digest, read_json
-from voxgen.io.models import refuse_mismatch
-from voxgen.scale import LatentScale
+from voxgen.models.folder import refuse_mismatch
+from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
+from voxgen.models.prior.processes import build_process
+from voxgen.models.whitening import LatentScale
 from voxgen.settings.models import DiffusionSettings
 from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
-from voxgen.training.loop import fit
 from voxgen.training.identity import state_folder
-from voxgen.training.watching.pictures import samples
+from voxgen.training.loop import fit
+from voxgen.training.monitor.pictures import samples
 
 
 def train_diffusion(

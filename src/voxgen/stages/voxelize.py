@@ -5,15 +5,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from voxgen.clouds.opening import Cloud, open_clouds
-from voxgen.dropped import COLUMNS as DROPPED
-from voxgen.dropped import outside_in_words
 from voxgen.errors import InputError
 from voxgen.io.files import iterate_table, read_json, write_table
-from voxgen.io.nifti import write_volume
-from voxgen.manifest import COLUMNS, described
 from voxgen.settings.data import Reading
-from voxgen.voxels import Grid, as_stored, rasterize
+from voxgen.sources.clouds.opening import Cloud, open_clouds
+from voxgen.volumes.dropped import COLUMNS as DROPPED
+from voxgen.volumes.dropped import outside_in_words
+from voxgen.volumes.grid import Grid, as_stored, rasterize
+from voxgen.volumes.manifest import COLUMNS, described
+from voxgen.volumes.nifti import write_volume
 
 Row = dict[str, Any]
 

@@ -9,11 +9,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from voxgen.compute import rank
 from voxgen.errors import InputError
 from voxgen.io.files import clear_half_written, replacing, write_json, write_table
-from voxgen.io.models import CONFIG, WEIGHTS
-from voxgen.training.state import room
+from voxgen.machine.fabric import rank
+from voxgen.models.folder import CONFIG, WEIGHTS
+from voxgen.training.checkpoints import room
 
 HISTORY = "history.csv"
 

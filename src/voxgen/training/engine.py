@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
-from voxgen.compute import launch_together, synchronised
-from voxgen.layers import accelerate, compile_blocks
-from voxgen.objective import Objective
+from voxgen.machine.fabric import launch_together, synchronised
+from voxgen.models.layers import accelerate, compile_blocks
+from voxgen.models.objective import Objective
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine
 

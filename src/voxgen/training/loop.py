@@ -13,20 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from voxgen.compute import agreed, gathered, rank
-from voxgen.data.ahead import ahead
 from voxgen.errors import InputError, StoppedError
-from voxgen.objective import Objective
+from voxgen.machine.ahead import ahead
+from voxgen.machine.fabric import agreed, gathered, rank
+from voxgen.models.objective import Objective
 from voxgen.randomness import generator
 from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine
 from voxgen.training.artefact import Trained, read_weights, write_history, write_weights
-from voxgen.training.engine import Engine, Share
-from voxgen.training.interruption import Interruption, interruption
-from voxgen.training.memory import in_a_step, in_validation, told_of_memory
-from voxgen.training.schedule import learning_rate
-from voxgen.training.shares import shares
-from voxgen.training.state import (
+from voxgen.training.checkpoints import (
     clear_states,
     generators,
     load_state,
@@ -35,9 +30,14 @@ from voxgen.training.state import (
     save_state,
     set_generators,
 )
-from voxgen.training.watchdog import Watchdog
-from voxgen.training.watching.board import Board, Pictures
-from voxgen.training.watching.profile import profiled
+from voxgen.training.engine import Engine, Share
+from voxgen.training.monitor.advice import in_a_step, in_validation, told_of_memory
+from voxgen.training.monitor.board import Board, Pictures
+from voxgen.training.monitor.interruption import Interruption, interruption
+from voxgen.training.monitor.profile import profiled
+from voxgen.training.monitor.watchdog import Watchdog
+from voxgen.training.schedule import learning_rate
+from voxgen.training.shares import shares
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from voxgen.intensity import Intensity
 from voxgen.pages.comparing.runs import TEST, Run
 from voxgen.pages.tables import Json
+from voxgen.volumes.intensity import Intensity
 
 GRID = ("shape", "origin", "spacing", "unit", "method", "sigma", "placement", "cloud_unit")
 DIVISOR = 0.01  # relative difference of the law's divisor: more train volumes move it, errors scale with it

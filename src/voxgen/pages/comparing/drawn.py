@@ -12,7 +12,7 @@ from voxgen.io.files import read_table
 from voxgen.pages.comparing.runs import Run
 from voxgen.pages.shown import SHOWN, VOXELS, sample_choice, spread
 from voxgen.pages.viewer import Choice, scene
-from voxgen.voxels import Grid
+from voxgen.volumes.grid import Grid
 
 TABLE = "samples/samples.csv"
 

@@ -1,3 +1,0 @@
-from voxgen.layers.acceleration import accelerate, compile_blocks
-
-__all__ = ["accelerate", "compile_blocks"]

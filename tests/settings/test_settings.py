@@ -1,0 +1,202 @@
+"""Settings: what is refused and in which words, and that config.yaml, classes and schema agree."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic.fields import FieldInfo
+from snakemake.utils import update_config
+
+from voxgen.errors import InputError
+from voxgen.settings.base import Section
+from voxgen.settings.loading import canonical, json_schema, load_settings, only
+from voxgen.settings.sections import Settings
+
+CONFIG = Path(__file__).parents[2] / "config"
+OVERLAYS = sorted(path.name for path in CONFIG.glob("*.yaml") if path.name != "config.yaml")
+REFRESH = "python -m voxgen.settings.loading > config/schema.json"
+
+
+def defaults() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((CONFIG / "config.yaml").read_text())
+    return content
+
+
+def changed(yaml_text: str) -> Settings:
+    """The defaults under an overlay, merged as Snakemake merges them."""
+    config = defaults()
+    update_config(config, yaml.safe_load(yaml_text))
+    return load_settings(config)
+
+
+def keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Path and field of every key that holds a value, not a section."""
+    for name, field in model.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            yield from keys(annotation, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field
+
+
+def paths(config: dict[str, Any], stop: set[str], prefix: str = "") -> Iterator[str]:
+    for name, value in config.items():
+        if isinstance(value, dict) and prefix + name not in stop:
+            yield from paths(value, stop, f"{prefix}{name}.")
+        else:
+            yield prefix + name
+
+
+def test_config_yaml_holds_every_key_and_no_other() -> None:
+    known = {path for path, _ in keys()}
+    assert set(paths(defaults(), known)) == known
+    assert len(known) > 60
+
+
+def test_defaults_load_with_their_values() -> None:
+    settings = load_settings(defaults())
+    assert isinstance(settings.data.grid.shape, tuple)
+    assert settings.model_dump(mode="json") == json.loads(json.dumps(defaults()))
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlays_are_valid(overlay: str) -> None:
+    assert changed((CONFIG / overlay).read_text()) != load_settings(defaults())
+
+
+@pytest.mark.parametrize(("path", "field"), [pytest.param(*key, id=key[0]) for key in keys()])
+def test_every_key_has_a_description_and_no_default(path: str, field: FieldInfo) -> None:
+    assert field.description, path
+    assert field.is_required(), f"{path}: config.yaml is the only place of defaults"
+
+
+def test_the_schema_file_is_that_of_the_settings() -> None:
+    recorded = json.loads((CONFIG / "schema.json").read_text())
+    assert recorded == json.loads(json.dumps(json_schema())), f"refresh it: {REFRESH}"
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("sampling: {stps: 3}", r"sampling\.stps: unknown key; did you mean steps\?"),
+        ("autoencoder: {network: {chanels: [8]}}", r"autoencoder\.network\.chanels: .* mean channels\?"),
+        ("qqq: 1", "qqq: unknown key; known here: seed, data, autoencoder, .*machine"),
+        (
+            "autoencoder: {kl_weight: 1e-4}",
+            r"kl_weight: .*valid number, found '1e-4'; YAML reads 1e-4 as text: write 1\.0e-4",
+        ),
+        ("seed: 1.5", "seed: .*valid integer, found 1.5"),
+        ("seed: -1", "seed: .*greater than or equal to 0, found -1"),
+        ("machine: {compile: 1}", r"machine\.compile: .*valid boolean, found 1"),
+        ("machine: {device: gpu}", r"machine\.device: .*'auto', 'cpu' or 'cuda', found 'gpu'"),
+        ("data: 3", "data: .*object, found 3"),
+        ("data: {key: 7}", r"data\.key: .*valid string, found 7"),
+        ("data: {grid: {shape: [8, 8]}}", r"data\.grid\.shape\.2: "),
+        ("data: {grid: {bounds: trian}}", r"data\.grid\.bounds: .*'train' or 'cloud', found 'trian'"),
+        (
+            "data: {grid: {bounds: [[0, 1], [3, 2], [0, 1]]}}",
+            r"data\.grid\.bounds along y: min 3 is not below max 2",
+        ),
+        ("data: {grid: {bounds: [[0, .inf], [0, 1], [0, 1]]}}", r"bounds\.0\.1: .*finite"),
+        ("autoencoder: {training: {learning_rate: .inf}}", r"learning_rate: .*finite"),
+        ("data: {split: {train: 0.5}}", r"data\.split\.train \+ val \+ test is 0\.75, expected 1"),
+        ("data: {split: {train: 1.5}}", r"data\.split\.train: .*less than 1"),
+        ("data: {source: h5}", r"data\.files: empty, but source is h5: give name: path"),
+        ("data: {files: {a b: x.h5}}", r"data\.files\.a b: .*pattern"),
+        ("data: {flips: [x, w]}", r"data\.flips\.1: .*'x', 'y' or 'z', found 'w'"),
+        ("data: {flips: [x, y, x]}", r"data\.flips: x, y, x names an axis twice"),
+        ("data: {synthetic: {filaments: [5, 2]}}", r"filaments: the fewest \(5\) exceed the most \(2\)"),
+        ("evaluation: {ssim_window: 6}", r"evaluation\.ssim_window: 6 is even"),
+        ("autoencoder: {network: {channels: [], attention_levels: []}}", "channels: empty"),
+        (
+            "autoencoder: {network: {channels: [8, 16], attention_levels: [true]}}",
+            "channels has 2 levels, attention_levels 1",
+        ),
+        (
+            "autoencoder: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}",
+            "norm_groups 5 does not divide the width 16",
+        ),
+        (
+            "diffusion: {network: {channels: [64, 128], attention_levels: [false, true], head_channels: 48}}",
+            "head_channels 48 does not divide the width 128",
+        ),
+    ],
+)
+def test_refusals_name_the_key_and_what_was_found(overlay: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"config: .*{message}"):
+        changed(overlay)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> None:
+    networks = (
+        "autoencoder: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}, "
+        "diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}"
+    )
+    shape = [64, 64, 64]
+    shape[axis] = 42
+    message = (
+        f"42 voxels along {'xyz'[axis]} .* expected a multiple of 8 "
+        r"\(autoencoder 4 x denoiser 2\); try 40, or fewer levels"
+    )
+    with pytest.raises(InputError, match=message):
+        changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
+    shape[axis] = 40
+    settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
+    assert settings.data.grid.shape[axis] == 40
+    assert (settings.autoencoder.network.factor, settings.diffusion.network.factor) == (4, 2)
+
+
+def test_a_missing_key_points_at_config_yaml() -> None:
+    config = defaults()
+    del config["sampling"]["steps"]
+    with pytest.raises(InputError, match=r"sampling\.steps: missing; config/config\.yaml"):
+        load_settings(config)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    with pytest.raises(InputError, match=r"(?s)config: seed: .*\nconfig: sampling\.stps: "):
+        changed("{seed: -1, sampling: {stps: 3}}")
+
+
+def test_a_yaml_date_is_text() -> None:
+    assert changed("data: {label: 2024-05-01}").data.label == "2024-05-01"
+
+
+def test_canonical_does_not_depend_on_any_order() -> None:
+    config = defaults()
+    turned = {name: config[name] for name in reversed(config)}
+    turned["data"] = {name: config["data"][name] for name in reversed(config["data"])}
+    settings, again = load_settings(config), load_settings(turned)
+    text = canonical(settings, "seed", "data.grid", "sampling", code="c", more="m")
+    assert text == canonical(again, "sampling", "data.grid", "seed", more="m", code="c")
+    assert json.loads(text)["settings"]["data.grid"]["shape"] == config["data"]["grid"]["shape"]
+
+
+@pytest.mark.parametrize(
+    "overlay", ["seed: 77", "data: {grid: {sigma: 1.52}}", "data: {grid: {bounds: cloud}}"]
+)
+def test_canonical_tells_values_apart(overlay: str) -> None:
+    sections = ("seed", "data.grid")
+    assert canonical(changed(overlay), *sections) != canonical(load_settings(defaults()), *sections)
+    text = canonical(changed(overlay), "sampling", code="1")
+    assert text == canonical(load_settings(defaults()), "sampling", code="1")
+    assert text != canonical(load_settings(defaults()), "sampling", code="2")
+
+
+def test_only_shows_what_is_declared_and_the_machine() -> None:
+    settings = load_settings(defaults())
+    visible = only(settings, canonical(settings, "data.grid", "data.intensity.quantile", "seed", code="c"))
+    assert visible.data.grid == settings.data.grid
+    assert visible.data.intensity.quantile == settings.data.intensity.quantile
+    assert (visible.seed, visible.machine) == (settings.seed, settings.machine)
+    for hidden in ("sampling", "data.key", "data.intensity.law", "autoencoder"):
+        *parents, name = hidden.split(".")
+        section = visible
+        for parent in parents:
+            section = getattr(section, parent)
+        with pytest.raises(AttributeError, match=name):
+            getattr(section, name)

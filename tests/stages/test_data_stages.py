@@ -1,0 +1,326 @@
+"""The stages from raw files to collected volumes, on tiny examples."""
+
+import multiprocessing
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import h5py
+import numpy as np
+import pytest
+
+from voxgen.errors import InputError
+from voxgen.io.files import read_json, read_table, write_json
+from voxgen.settings.data import GridSettings, IntensitySettings, Reading, Split, Synthetic
+from voxgen.sources.clouds.writing import Form, write_clouds
+from voxgen.stages.collect_voxels import collect_voxels
+from voxgen.stages.fix_grid import fix_grid
+from voxgen.stages.index_clouds import index_clouds
+from voxgen.stages.simulate import simulate
+from voxgen.stages.split_clouds import split_clouds
+from voxgen.stages.voxelize import voxelize
+from voxgen.volumes.grid import Grid, rasterize
+from voxgen.volumes.nifti import read_volume
+
+SPLITS = ("train", "val", "test")
+READING = Reading(
+    **(dict.fromkeys(Reading.model_fields) | {"source": "h5", "key": "pc", "unit": "nm", "min_points": 4})
+)
+
+
+def splitting(
+    bounds: object = "train", on_bad_cloud: str = "error", method: str = "density", **split: str
+) -> SimpleNamespace:
+    """What the stages from split_clouds to collect_voxels see of the section `data`."""
+    return SimpleNamespace(
+        source="h5",
+        split=Split(**({"train": 0.5, "val": 0.25, "test": 0.25, "group": None, "stratify": None} | split)),
+        grid=GridSettings(shape=(8, 8, 8), bounds=bounds, method=method, sigma=1.0, dtype="auto"),
+        train_shape=None,
+        intensity=IntensitySettings(law="log1p", quantile=0.5),
+        unit="nm",
+        on_bad_cloud=on_bad_cloud,
+        max_dropped=0.2,
+    )
+
+
+def some_clouds(n: int = 8, points: int = 20) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.random((points, 3)) * 100 for _ in range(n)]
+
+
+def indexed(
+    folder: Path, clouds: list[np.ndarray], name: str = "a", layout: str = "groups", **extras: object
+) -> tuple[Path, Path]:
+    raw, index = folder / f"{name}.h5", folder / f"index/{name}.csv"
+    given = {key: (values, None) for key, values in extras.items()}
+    write_clouds(raw, clouds, Form(layout, "pc", "nm", np.dtype(np.float64)), given)
+    index_clouds([raw], name, index, READING, None, tuple(extras))
+    return raw, index
+
+
+def split(folder: Path, parts: list[Path], settings: SimpleNamespace, seed: int = 0) -> Path:
+    split_clouds(parts, folder / "split.csv", folder / "dropped.csv", settings, seed)
+    fix_grid(parts, folder / "split.csv", folder / "grid.json", settings)
+    return folder / "grid.json"
+
+
+def voxelized(raw: Path, index: Path, grid: Path, out: Path, chunk: int = 0, chunks: int = 1) -> Path:
+    voxelize([raw], index, grid, chunk, chunks, out, READING, 0.5, 1)
+    return out
+
+
+def collect(folder: Path, shards: list[Path], settings: SimpleNamespace) -> dict[str, list[dict[str, str]]]:
+    manifests = {name: folder / f"{name}.csv" for name in SPLITS}
+    collect_voxels(
+        shards,
+        [shard / "dropped.csv" for shard in shards],
+        folder / "split.csv",
+        folder / "grid.json",
+        folder / "seen/grid.json",
+        manifests,
+        {name: folder / name for name in SPLITS},
+        folder / "intensity.json",
+        folder / "lost.csv",
+        settings,
+        compression=1,
+    )
+    return {name: read_table(manifest) for name, manifest in manifests.items()}
+
+
+def test_simulate_writes_clouds_and_truth(tmp_path: Path) -> None:
+    settings = Synthetic(
+        files=1,
+        clouds=3,
+        points=50,
+        box=(500.0, 500.0, 100.0),
+        filaments=(1, 2),
+        persistence=1000.0,
+        diameter=25.0,
+        precision=(5.0, 5.0),
+        clutter=0.1,
+    )
+    simulate(tmp_path / "a.h5", 0, settings, seed=0)
+    simulate(tmp_path / "b.h5", 0, settings, seed=0)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["point_clouds"].shape == (3, 50, 3)
+        assert file["point_clouds"].dtype == np.float32
+        assert file["point_clouds"].attrs["units"] == file["truth/length"].attrs["units"] == "nm"
+        assert set(file["truth/filaments"][()]) <= {1, 2}
+        assert file["truth/width"][()].tolist() == [25, 25, 25]
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_the_index_says_what_is_wrong(tmp_path: Path) -> None:
+    clouds = some_clouds(5)
+    clouds[1][[4, 7]] = [np.nan, 0, np.inf]
+    clouds[2], clouds[3], clouds[4] = np.empty((0, 3)), clouds[3][:2], clouds[0].copy()
+    _, index = indexed(tmp_path, clouds)
+    rows = read_table(index)
+    assert [row["id"] for row in rows] == [f"a-{i:06d}" for i in range(5)]
+    assert [row["reason"] for row in rows] == [
+        "",
+        "NaN or infinite coordinates in 2 of 20 rows, first row 4",
+        "empty",
+        "2 points, expected at least 4",
+        "",
+    ]
+    assert [float(rows[0][name]) for name in ("xmin", "ymin", "zmin")] == clouds[0].min(axis=0).tolist()
+    assert [float(rows[0][name]) for name in ("xmax", "ymax", "zmax")] == clouds[0].max(axis=0).tolist()
+    assert rows[0]["digest"] == rows[4]["digest"] != rows[3]["digest"]
+
+
+def test_bad_clouds_stop_or_are_listed(tmp_path: Path) -> None:
+    clouds = some_clouds()
+    clouds[3][0] = np.nan
+    _, index = indexed(tmp_path, clouds)
+    with pytest.raises(
+        InputError,
+        match=r"(?s)1 of 8.*a-000003 \(.*a\.h5: /cloud_000003/pc, row 3\): NaN.*on_bad_cloud: skip",
+    ):
+        split(tmp_path, [index], splitting())
+    split(tmp_path, [index], splitting(on_bad_cloud="skip"))
+    dropped = read_table(tmp_path / "dropped.csv")
+    assert [(row["id"], row["row"]) for row in dropped] == [("a-000003", "3")]
+    assert len(read_table(tmp_path / "split.csv")) == 7
+
+
+def test_splits_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
+    clouds = some_clouds()
+    parts = [indexed(tmp_path, clouds[:5], "a")[1], indexed(tmp_path, clouds[5:], "b", "stacked")[1]]
+    grid = split(tmp_path / "1", parts, splitting())
+    again = split(tmp_path / "2", parts[::-1], splitting())
+    assert grid.read_text() == again.read_text()
+    assert (tmp_path / "1/split.csv").read_text() == (tmp_path / "2/split.csv").read_text()
+    assigned = [row["split"] for row in read_table(tmp_path / "1/split.csv")]
+    assert [assigned.count(name) for name in SPLITS] == [4, 2, 2]
+    with pytest.raises(InputError, match="2 different usable clouds"):
+        split(tmp_path, [indexed(tmp_path, clouds[:2], "c")[1]], splitting())
+
+
+def collected(folder: Path, method: str, bounds: object, chunks: int = 3) -> dict[str, list[dict[str, str]]]:
+    clouds = some_clouds()
+    clouds[2][0] = np.nan
+    raw, index = indexed(folder, clouds, layout="stacked")
+    settings = splitting(bounds, "skip", method)
+    grid = split(folder, [index], settings)
+    shards = [voxelized(raw, index, grid, folder / f"shards/a-{k}", k, chunks) for k in range(chunks)]
+    collect(folder, shards, settings)
+    return collect(folder, shards, settings)
+
+
+@pytest.mark.parametrize("method", ["occupancy", "density", "gaussian"])
+def test_volumes_are_written_collected_and_described(tmp_path: Path, method: str) -> None:
+    manifests = collected(tmp_path, method, ((0.0, 100.0),) * 3)
+    rows = [row for split_rows in manifests.values() for row in split_rows]
+    assert sorted(row["id"] for row in rows) == [f"a-{i:06d}" for i in (0, 1, 3, 4, 5, 6, 7)]
+    for name, split_rows in manifests.items():
+        assert [row["id"] for row in split_rows] == sorted(row["id"] for row in split_rows)
+        assert {path.name for path in (tmp_path / name).iterdir()} == {row["file"] for row in split_rows}
+        for row in split_rows:
+            link = tmp_path / name / row["file"]
+            assert link.is_symlink()
+            assert not link.readlink().is_absolute()
+            volume = read_volume(link)
+            assert row["split"] == name
+            assert float(row["sum"]) == pytest.approx(volume.sum(), rel=1e-6)
+            assert (row["unit"], row["outside"], float(row["spacing_x"])) == ("nm", "0", 12.5)
+    law = read_json(tmp_path / "intensity.json")
+    levels = [float(row["level"]) for row in manifests["train"]]
+    assert law["divisor"] == pytest.approx(np.log1p(np.median(levels)))
+    assert (law["law"], law["quantile"], law["n_train"]) == ("log1p", 0.5, len(levels))
+
+
+def test_a_manifest_changes_with_its_volumes(tmp_path: Path) -> None:
+    """Trainings are named by manifests: voxels that moved must show there, even where sums agree."""
+    raw, index = indexed(tmp_path, some_clouds())
+    grid = split(tmp_path, [index], splitting())
+
+    def mirrored(points: np.ndarray, placed: Grid) -> tuple[np.ndarray, int]:
+        counts, outside = rasterize(points, placed)
+        return counts[:, ::-1], outside
+
+    found = []
+    for formula in (rasterize, mirrored):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("voxgen.stages.voxelize.rasterize", formula)
+            voxelized(raw, index, grid, tmp_path / "shard")
+        found.append(read_table(tmp_path / "shard" / "manifest.csv"))
+    for row, moved in zip(*found, strict=True):
+        assert row["sum"] == moved["sum"]
+        assert row["volume"] != moved["volume"]
+
+
+def test_each_cloud_has_its_own_grid_where_bounds_are_cloud(tmp_path: Path) -> None:
+    rows = collected(tmp_path, "density", "cloud")["train"]
+    assert {row["outside"] for row in rows} == {"0"}
+    assert {float(row["sum"]) for row in rows} == {20.0}
+    assert len({row["spacing_x"] for row in rows}) == len(rows)
+    assert {row["unit"] for row in rows} == {"nm"}
+    assert read_json(tmp_path / "grid.json")["unit"] == "unitless"
+
+
+def test_train_bounds_hold_every_train_point(tmp_path: Path) -> None:
+    assert {row["outside"] for row in collected(tmp_path, "density", "train")["train"]} == {"0"}
+
+
+def test_more_chunks_than_clouds_leave_empty_shards(tmp_path: Path) -> None:
+    assert sum(map(len, collected(tmp_path, "density", "train", chunks=11).values())) == 7
+
+
+def test_clouds_that_do_not_reach_the_grid(tmp_path: Path) -> None:
+    """By their extent where that tells, else by their points; refused, or dropped and listed."""
+    clouds = some_clouds(20)
+    clouds[3] += 1e6
+    clouds[5] = np.repeat([[-1.0, 50, 50], [101.0, 50, 50]], 10, axis=0)
+    raw, index = indexed(tmp_path, clouds)
+    bounds = ((0.0, 100.0),) * 3
+    with pytest.raises(
+        InputError,
+        match=r"(?s)1 of 20.*a-000003.*row 3.*outside the bounds: found x 1\.00001e\+06.*data\.grid\.bounds",
+    ):
+        split(tmp_path, [index], splitting(bounds))
+    grid = split(tmp_path, [index], splitting(bounds, "skip"))
+    assert [row["id"] for row in read_table(tmp_path / "dropped.csv")] == ["a-000003"]
+    shard = voxelized(raw, index, grid, tmp_path / "shard")
+    assert [row["id"] for row in read_table(shard / "dropped.csv")] == ["a-000003", "a-000005"]
+    with pytest.raises(InputError, match=r"(?s)1 of 19.*a-000005"):
+        collect(tmp_path, [shard], splitting(bounds))
+    manifests = collect(tmp_path, [shard], splitting(bounds, "skip"))
+    assert sum(map(len, manifests.values())) == 18
+    assert [row["id"] for row in read_table(tmp_path / "lost.csv")] == ["a-000005"]
+
+
+def test_skipping_stops_above_the_largest_share(tmp_path: Path) -> None:
+    clouds = some_clouds(10)
+    for cloud in clouds[:3]:
+        cloud[0] = np.inf
+    _, index = indexed(tmp_path, clouds)
+    with pytest.raises(InputError, match=r"(?s)3 of 10.*30\.0% is more than data\.max_dropped \(20\.0%\)"):
+        split(tmp_path, [index], splitting(on_bad_cloud="skip"))
+
+
+def test_an_id_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    _, index = indexed(tmp_path, some_clouds())
+    with pytest.raises(InputError, match=r"id a-000000 is there twice: .*a\.h5.*data\.files"):
+        split(tmp_path, [index, index], splitting())
+
+
+def test_groups_share_a_split_and_strata_are_spread(tmp_path: Path) -> None:
+    patient = np.repeat(np.arange(12), 2)
+    kind = np.tile([b"round", b"long"], 12)
+    _, index = indexed(tmp_path, some_clouds(24), layout="stacked", patient=patient, kind=kind)
+    split(tmp_path, [index], splitting(group="patient"))
+    assigned = [row["split"] for row in read_table(tmp_path / "split.csv")]
+    assert assigned[::2] == assigned[1::2]
+    assert [assigned.count(name) for name in SPLITS] == [12, 6, 6]
+    split(tmp_path, [index], splitting(stratify="kind"))
+    assigned = [row["split"] for row in read_table(tmp_path / "split.csv")]
+    assert [assigned[::2].count(name) for name in SPLITS] == [6, 3, 3]
+    with pytest.raises(
+        InputError, match=r"data\.split\.group: a-000000 has no 'ward'; known of it: file, kind, patient"
+    ):
+        split(tmp_path, [index], splitting(group="ward"))
+
+
+def test_voxelize_refuses_a_foreign_index(tmp_path: Path) -> None:
+    raw, index = indexed(tmp_path, some_clouds())
+    grid = split(tmp_path, [index], splitting())
+    _, short = indexed(tmp_path, some_clouds(3), "b")
+    with pytest.raises(InputError, match="8 clouds, but its index has 3"):
+        voxelized(raw, short, grid, tmp_path / "out")
+
+
+def test_a_killed_shard_leaves_whole_volumes_alone(tmp_path: Path) -> None:
+    """After kill -9 what has the name of a volume can be read, and there is no manifest."""
+    raw, index = indexed(tmp_path, some_clouds(2000), layout="stacked")
+    grid = split(tmp_path, [index], splitting())
+    worker = multiprocessing.get_context("spawn").Process(
+        target=voxelized, args=(raw, index, grid, tmp_path / "s")
+    )
+    worker.start()
+    deadline = time.monotonic() + 30
+    while len(left := list((tmp_path / "s").glob("*.nii.gz"))) < 20 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    worker.kill()
+    worker.join()
+    left = list((tmp_path / "s").glob("*.nii.gz"))
+    assert 20 <= len(left) < 2000
+    assert all(read_volume(path).shape == (8, 8, 8) for path in left)
+    assert not (tmp_path / "s/manifest.csv").exists()
+
+
+def test_volumes_that_are_no_counts_keep_their_values(tmp_path: Path) -> None:
+    collected(tmp_path, "density", "train")
+    write_json(tmp_path / "grid.json", read_json(tmp_path / "grid.json") | {"method": "intensity"})
+    collect(tmp_path, [tmp_path / f"shards/a-{k}" for k in range(3)], splitting("train", "skip"))
+    law = read_json(tmp_path / "intensity.json")
+    assert (law["law"], law["divisor"]) == ("identity", 1.0)
+
+
+def test_collect_refuses_volumes_that_disagree_with_the_split(tmp_path: Path) -> None:
+    collected(tmp_path, "density", "train")
+    shards = [tmp_path / "shards/a-0"]
+    for given, message in ((shards, "in one only"), (shards * 2, "is in .* and .*; delete these folders")):
+        with pytest.raises(InputError, match=message):
+            collect(tmp_path, given, splitting("train", "skip"))
