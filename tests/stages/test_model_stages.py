@@ -19,7 +19,7 @@ from voxgen.io.files import digest, read_json, read_table, write_json, write_tab
 from voxgen.io.latent_shards import read_latents
 from voxgen.models.codec import load_autoencoder
 from voxgen.models.folder import weights_digest
-from voxgen.models.whitening import LatentScale
+from voxgen.models.whitening import Whitening
 from voxgen.settings.data import reading
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.opening import open_clouds
@@ -334,7 +334,7 @@ def test_volume_batches_depend_on_epoch_and_items_alone(
 @pytest.mark.parametrize("posterior", ["draw", "mean"])
 def test_latent_batches_are_whitened_addressed_draws(results: Path, posterior: str) -> None:
     recorded = read_json(results / "latents/scale.json")
-    scale = LatentScale(tuple(recorded["mean"]), tuple(recorded["std"]), posterior)
+    scale = Whitening(tuple(recorded["mean"]), tuple(recorded["std"]), posterior)
     latents = Latents(results / "latents/train", scale)
     assert (len(latents), latents.shape) == (6, (2, 4, 4, 4))
     batches = LatentBatches(latents, 0, "train")

@@ -82,7 +82,7 @@ rule scale_factor:
         mem_mb=4000,
         runtime=60,
     params:
-        science=science("scale_factor", "diffusion.posterior"),
+        science=science("scale_factor", "prior.posterior"),
     script:
         "../scripts/scale_factor.py"
 

@@ -160,7 +160,7 @@ AUTOENCODER = (
     if TRAINS_AUTOENCODER
     else SETTINGS.autoencoder.source.rstrip("/")
 )
-TRAININGS = ("autoencoder", "diffusion") if TRAINS_AUTOENCODER else ("diffusion",)
+TRAININGS = ("autoencoder", "prior") if TRAINS_AUTOENCODER else ("prior",)
 FIRST_STAGE = ["train_autoencoder"] if TRAINS_AUTOENCODER else ["collect_voxels"]
 RAW_DATA = {
     "synthetic": ["simulate"],

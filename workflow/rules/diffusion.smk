@@ -1,5 +1,5 @@
 # Latents to new volumes.
-# Reads: results/latents/, the autoencoder. Writes: results/diffusion/, results/sample_shards/, results/samples/.
+# Reads: results/latents/, the autoencoder. Writes: results/prior/, results/sample_shards/, results/samples/.
 
 
 rule train_diffusion:
@@ -15,9 +15,9 @@ rule train_diffusion:
         autoencoder=f"{AUTOENCODER}/model.safetensors",
         autoencoder_config=f"{AUTOENCODER}/config.json",
     output:
-        model="results/diffusion/model.safetensors",
-        config="results/diffusion/config.json",
-        history="results/diffusion/history.csv",
+        model="results/prior/model.safetensors",
+        config="results/prior/config.json",
+        history="results/prior/history.csv",
     log:
         "results/logs/train_diffusion.log",
     benchmark:
@@ -30,7 +30,7 @@ rule train_diffusion:
         runtime=MACHINE.runtime_minutes,
         attempt=attempt_number,
     params:
-        science=science("train_diffusion", "diffusion", "seed"),
+        science=science("train_diffusion", "prior", "seed"),
     script:
         "../scripts/train_diffusion.py"
 
@@ -40,8 +40,8 @@ rule draw_samples:
     input:
         autoencoder=f"{AUTOENCODER}/model.safetensors",
         autoencoder_config=f"{AUTOENCODER}/config.json",
-        diffusion="results/diffusion/model.safetensors",
-        diffusion_config="results/diffusion/config.json",
+        prior="results/prior/model.safetensors",
+        prior_config="results/prior/config.json",
         scale="results/latents/scale.json",
         grid="results/voxels/grid.json",
     output:

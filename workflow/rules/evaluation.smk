@@ -115,7 +115,7 @@ rule summarise:
             "summarise",
             "data",
             "autoencoder",
-            "diffusion",
+            "prior",
             "sampling",
             "evaluation",
             "seed",

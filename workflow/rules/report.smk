@@ -125,7 +125,7 @@ rule report:
         intensity="results/voxels/intensity.json",
         autoencoder=f"{AUTOENCODER}/model.safetensors",
         scale="results/latents/scale.json",
-        diffusion="results/diffusion/model.safetensors",
+        prior="results/prior/model.safetensors",
     output:
         report("results/report.html", caption="../report/report.rst", category="Report"),
     log:
@@ -140,7 +140,7 @@ rule report:
             "report",
             "data",
             "autoencoder",
-            "diffusion",
+            "prior",
             "sampling",
             "evaluation",
             "seed",

@@ -14,7 +14,7 @@ with job(snakemake) as settings:
     shard, shards = map(int, snakemake.wildcards.k.split("of"))
     draw_samples(
         autoencoder=Path(snakemake.input.autoencoder).parent,
-        diffusion=Path(snakemake.input.diffusion).parent,
+        prior=Path(snakemake.input.prior).parent,
         scale=Path(snakemake.input.scale),
         grid=Path(snakemake.input.grid),
         out=Path(snakemake.output.folder),

@@ -33,7 +33,7 @@ with job(snakemake) as settings:
         run=Run(
             settings=json.loads(snakemake.params.science)["settings"],
             artefacts={
-                name: Path(given[name]) for name in ("grid", "intensity", "autoencoder", "scale", "diffusion")
+                name: Path(given[name]) for name in ("grid", "intensity", "autoencoder", "scale", "prior")
             },
             environment=Path("results/logs/environment.json"),
             benchmarks=Path("results/benchmarks"),

@@ -14,5 +14,5 @@ with job(snakemake) as settings:
     scale_factor(
         latents=Path(snakemake.input.folder),
         out=Path(snakemake.output[0]),
-        posterior=settings.diffusion.posterior,
+        posterior=settings.prior.posterior,
     )

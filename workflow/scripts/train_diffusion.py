@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 with job(snakemake) as settings:
     from voxgen.training.distributed.attempts import attempt
 
-    state = Path("results/state/diffusion")
+    state = Path("results/state/prior")
     with attempt(state, snakemake.resources.attempt):
         from voxgen.stages.train_diffusion import train_diffusion
         from voxgen.training.distributed.processes import together
@@ -25,7 +25,7 @@ with job(snakemake) as settings:
             autoencoder=Path(snakemake.input.autoencoder).parent,
             out=Path(snakemake.output.model).parent,
             state=state,
-            settings=settings.diffusion,
+            settings=settings.prior,
             seed=settings.seed,
             machine=settings.machine,
         )

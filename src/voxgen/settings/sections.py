@@ -8,12 +8,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from voxgen.settings.autoencoder import AutoencoderSettings
 from voxgen.settings.base import Count, Positive, Section
 from voxgen.settings.data import DataSettings
 from voxgen.settings.evaluation import EvaluationSettings
-from voxgen.settings.models import AutoencoderSettings, DiffusionSettings
-
-DDPM_STEPS = 1000
+from voxgen.settings.prior import PriorSettings
 
 
 class SamplingSettings(Section):
@@ -80,19 +79,10 @@ class Settings(Section):
     seed: Annotated[int, Field(ge=0)] = Field(description="seed of every draw")
     data: DataSettings
     autoencoder: AutoencoderSettings
-    diffusion: DiffusionSettings
+    prior: PriorSettings
     sampling: SamplingSettings
     evaluation: EvaluationSettings
     machine: Machine
-
-    @model_validator(mode="after")
-    def _ddim_steps_are_even(self) -> Self:
-        if self.diffusion.process == "ddpm" and DDPM_STEPS % self.sampling.steps:
-            raise ValueError(
-                f"sampling.steps: {self.sampling.steps} does not divide the {DDPM_STEPS} steps of the DDPM; "
-                "try 50 or 100"
-            )
-        return self
 
     @model_validator(mode="after")
     def _patch_fits_the_grid(self) -> Self:
@@ -103,15 +93,17 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _factors_divide(self) -> Self:
-        factor = self.autoencoder.network.factor
-        coarsest = factor * self.diffusion.network.factor
-        for axis, size in zip("xyz", self.data.seen_shape, strict=True):
+        first, second = self.autoencoder.chosen, self.prior.chosen
+        factors = zip("xyz", self.data.seen_shape, first.factors, second.factors, strict=True)
+        for axis, size, factor, further in factors:
+            coarsest = factor * further
             if size % coarsest:
                 name = "data.train_shape" if self.data.train_shape else "data.grid.shape"
                 raise ValueError(
                     f"{name}: {size} voxels along {axis} cannot be halved as often as the networks "
-                    f"do: expected a multiple of {coarsest} (autoencoder {factor} x denoiser "
-                    f"{coarsest // factor}); try {max(1, round(size / coarsest)) * coarsest}, or fewer "
-                    "levels in autoencoder.network.channels or diffusion.network.channels"
+                    f"do: expected a multiple of {coarsest} (autoencoder {factor} x denoiser {further}); "
+                    f"try {max(1, round(size / coarsest)) * coarsest}, or fewer levels in "
+                    f"autoencoder.{self.autoencoder.kind}.network.channels or "
+                    f"prior.{self.prior.kind}.network.channels"
                 )
         return self

@@ -19,7 +19,7 @@ from voxgen.metrics.bootstrap import proportion
 from voxgen.metrics.memorisation import closest, memorised, nearest, pooled, threshold
 from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.folder import refuse_mismatch
-from voxgen.models.whitening import LatentScale
+from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
@@ -73,7 +73,7 @@ def evaluate_memorisation(
     first = load_autoencoder(autoencoder, machine)
     made_with = {"autoencoder": config["made_from"]["autoencoder"]}
     refuse_mismatch(latents, made_with, {"autoencoder": first.digest}, ("autoencoder",))
-    codec = Codec(first, LatentScale.from_json(read_json(scale)))
+    codec = Codec(first, Whitening.from_json(read_json(scale)))
     allowed = views(config["flips"], config["rotations"])
 
     def batches(source: tuple[Path, Path]) -> Any:
@@ -93,7 +93,7 @@ def evaluate_memorisation(
 
 
 def _latent_space(latents: Path, codec: Codec, law: Intensity) -> Space:
-    means = [codec.scale.whiten(mean.astype(np.float32)) for mean, _ in read_latents(latents)]
+    means = [codec.whitening.whiten(mean.astype(np.float32)) for mean, _ in read_latents(latents)]
     rows = read_table(latents / "index.csv")
     return Space(
         "whitened latents",
