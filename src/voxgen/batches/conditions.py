@@ -31,7 +31,7 @@ class Conditions:
 
 
 def read_conditions(rows: Sequence[Row]) -> Conditions:
-    """The conditions in rows of an index with columns `label` and `attributes` (JSON), which may be missing."""
+    """The conditions in rows of an index; its columns `label` and `attributes` (JSON) may be missing."""
     labels = [row.get("label", "") for row in rows]
     classes = tuple(sorted(set(labels))) if all(labels) else ()
     attributes = [json.loads(row.get("attributes") or "{}") for row in rows]

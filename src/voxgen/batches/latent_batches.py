@@ -1,4 +1,4 @@
-"""Latents on disk as a prior's training sees them: whitened, in drawn views, with the draws of its objective."""
+"""Latents as a prior's training sees them: whitened, in drawn views, with the draws of its objective."""
 
 from pathlib import Path
 

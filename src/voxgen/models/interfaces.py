@@ -68,4 +68,4 @@ class Prior(Model):
 
     @abstractmethod
     def sample(self, indices: Sequence[int], seed: int, steps: int, purpose: str = "sample") -> Tensor:
-        """Whitened latents (B, C, x, y, z), one per index; seed, purpose and index always give the same one."""
+        """Whitened latents (B, C, x, y, z), one per index, which seed, purpose and index decide."""

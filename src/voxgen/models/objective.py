@@ -50,9 +50,9 @@ class Objective(nn.Module, ABC):
     """A loss with all that it needs. Its submodule `model` is what is averaged, judged and kept.
 
     Attributes:
-        turns: what is trained. Where there are several, `forward` takes the keyword `turn`, the name of a part,
-            and returns that one's loss, as a generator and its discriminator need it; other figures are then
-            detached.
+        turns: what is trained. Where there are several, `forward` takes the keyword `turn`, the name of a
+            part, and returns that one's loss, as a generator and its discriminator need it; other figures are
+            then detached.
         epoch: the epochs that are done; the loop sets it.
     """
 

@@ -14,7 +14,7 @@ from voxgen.training.checkpoints import room, write_history, write_weights
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training leaves: averaged weights, the epoch that they are from, one row of figures per epoch."""
+    """Averaged weights, the epoch that they are from, and one row of figures per epoch."""
 
     weights: dict[str, Tensor]
     epoch: int

@@ -22,7 +22,7 @@ VALIDATION_TIMES = 8
 
 @final
 class Diffusion(Prior):
-    """Noise is drawn and taken to latents along a process, by a network with MONAI's DiffusionModelUNet layers."""
+    """Noise is drawn and taken to latents along a process, by a network like MONAI's DiffusionModelUNet."""
 
     def __init__(self, settings: Mapping[str, Any], latent_shape: tuple[int, ...]) -> None:
         self.latent_shape = latent_shape

@@ -45,9 +45,9 @@ def heun(process: Process, denoise: Denoise, x_BCxyz: Tensor, times: Sequence[fl
 
 
 def ddim(process: Process, denoise: Denoise, x_BCxyz: Tensor, times: Sequence[float]) -> Tensor:
-    """DDIM (Song et al., arXiv 2010.02502, eq. 12) without noise, of order 1; on rectified flow, Euler's method.
+    """DDIM (Song et al., arXiv 2010.02502, eq. 12) without noise, of order 1.
 
-    One evaluation per step.
+    On rectified flow it is Euler's method. One evaluation per step.
     """
     for start, end in pairwise(times):
         predicted = _predicted(process, denoise, x_BCxyz, start)

@@ -42,7 +42,7 @@ def reconstructions(stage: FirstStage, x_BCXYZ: Tensor, grid: dict[str, Any]) ->
 def samples(
     prior: Prior, autoencoder: Path, whitening: Whitening, seed: int, machine: Machine, grid: dict[str, Any]
 ) -> Pictures:
-    """Four samples, from the same draws each time; `autoencoder` is the folder of the one that decodes them."""
+    """Four samples, from the same draws each time, decoded by the first stage in the folder `autoencoder`."""
 
     @torch.no_grad()
     def draw(objective: Objective) -> dict[str, Picture]:
