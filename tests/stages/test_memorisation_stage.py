@@ -16,7 +16,7 @@ from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json, write_table
 from voxgen.io.latent_shards import COLUMNS, write_latents
 from voxgen.models.whitening import LatentScale
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.stages import evaluate_memorisation as stage
 from voxgen.stages.evaluate_memorisation import evaluate_memorisation
 from voxgen.stages.plot_memorisation import plot_memorisation

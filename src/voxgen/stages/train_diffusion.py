@@ -10,8 +10,8 @@ from voxgen.models.folder import refuse_mismatch
 from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 from voxgen.models.prior.processes import build_process
 from voxgen.models.whitening import LatentScale
+from voxgen.settings.machine import Machine
 from voxgen.settings.models import DiffusionSettings
-from voxgen.settings.sections import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit

@@ -14,8 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from voxgen.machine.fabric import launch_together, synchronised
 from voxgen.models.layers import accelerate, compile_blocks
 from voxgen.models.objective import Objective
+from voxgen.settings.machine import Machine
 from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
 
 
 @dataclass(frozen=True)

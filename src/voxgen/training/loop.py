@@ -18,8 +18,8 @@ from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import agreed, gathered, rank
 from voxgen.models.objective import Objective
 from voxgen.randomness import generator
+from voxgen.settings.machine import Machine
 from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
 from voxgen.training.artefact import Trained, read_weights, write_history, write_weights
 from voxgen.training.checkpoints import (
     clear_states,

@@ -16,7 +16,7 @@ from voxgen.models.layers import accelerate
 from voxgen.models.prior.denoiser import build_denoiser
 from voxgen.models.prior.processes import build_process
 from voxgen.randomness import normal
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 
 
 class Diffusion:

@@ -14,7 +14,7 @@ from voxgen.models.objective import Objective
 from voxgen.models.prior.denoiser import DenoiserObjective
 from voxgen.models.whitening import LatentScale
 from voxgen.randomness import normal
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.monitor.board import Picture, Pictures
 from voxgen.volumes.grid import Grid
 
