@@ -214,6 +214,7 @@ def test_encoding_refuses_another_contract_by_its_key(
     split = (voxels / "val.csv", voxels / "val")
     with pytest.raises(InputError, match=message.replace('"', "'").replace("[", r"\[")):
         encode_latents(
-            split, *described.values(), results / "autoencoder", tmp_path / "out", (), (), settings.machine
+            *("val", split, *described.values(), results / "autoencoder", tmp_path / "out", (), ()),
+            settings.machine,
         )
     assert not (tmp_path / "out").exists()

@@ -59,17 +59,17 @@ def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path])
 
 def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
     first, second = two
-    kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.9, 0.8]}}}
+    kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "gates": {"ssim": [0.9, 0.8]}}
     change(first, "summary", lambda c: c.update(settings=kept))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     assert [one.name for one in compared(first, second).settings] == [
         "sampling.steps"
     ]  # of what both recorded
-    other = {**kept, "data": {"key": "points", "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.7, 0.6]}}}
+    other = {**kept, "data": {"key": "points", "flips": ["x"]}, "gates": {"ssim": [0.7, 0.6]}}
     change(second, "summary", lambda c: c.update(settings=other))
     assert [(one.name, one.values) for one in compared(first, second).settings] == [
         ("data.key", ["null", "points"]),
-        ("evaluation.gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
+        ("gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
     ]
 
 

@@ -14,7 +14,7 @@ from voxgen.evaluation.scores import COMPARED, Scored, Sets, compared, jackknife
 from voxgen.metrics import point_clouds
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.comparison import Metric
-from voxgen.settings.evaluation import Measures
+from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.volumes.grid import Grid
 
 Matrix = NDArray[np.float64]
@@ -33,7 +33,7 @@ class Distance:
 
 
 def cloud_scores(
-    sets: Sets, grid: Grid, evaluation: Measures, bootstrap: Bootstrap, device: str, threads: int
+    sets: Sets, grid: Grid, evaluation: EvaluationSettings, bootstrap: Bootstrap, device: str, threads: int
 ) -> dict[str, Scored]:
     """1-NNA, coverage and minimum matching distance under two distances, and the Jensen-Shannon divergence.
 

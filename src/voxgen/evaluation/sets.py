@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voxgen.evaluation.reading import Batch
 from voxgen.metrics import volumes
 from voxgen.randomness import generator
-from voxgen.settings.evaluation import Measures
+from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.volumes.grid import Grid, draw_points, occupied_above
 from voxgen.volumes.intensity import Intensity
 
@@ -54,7 +54,7 @@ class Looking:
     law: Intensity
     upper: float
     features: Mapping[str, Features]
-    evaluation: Measures
+    evaluation: EvaluationSettings
     seed: int
 
     def described(self, name: str, batches: Iterable[Batch]) -> VolumeSet:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from voxgen.metrics.bootstrap import Estimate
 from voxgen.metrics.comparison import Metric
-from voxgen.settings.evaluation import Gates
+from voxgen.settings.gates import Gates
 
 Verdict = Literal["pass", "look", "fail"]
 Content = Mapping[str, Any]

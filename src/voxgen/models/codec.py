@@ -19,7 +19,7 @@ from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
 from voxgen.models.layers import accelerate
 from voxgen.models.whitening import Whitening
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
 

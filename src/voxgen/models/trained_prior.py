@@ -18,7 +18,7 @@ from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config
 from voxgen.models.kinds import build_prior
 from voxgen.models.layers import accelerate
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 
 
 class TrainedPrior:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.io.files import read_json, write_json, write_table
+from voxgen.io.shards import Shard
 from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.folder import refuse_mismatch, weights_digest
 from voxgen.models.trained_prior import load_prior
 from voxgen.models.whitening import Whitening
-from voxgen.settings.sections import Machine, SamplingSettings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import SamplingSettings
 from voxgen.volumes.grid import Grid, occupied_above
 from voxgen.volumes.nifti import write_volume
 
@@ -29,8 +31,7 @@ def draw_samples(
     scale: Path,
     grid: Path,
     out: Path,
-    shard: int,
-    shards: int,
+    shard: Shard,
     settings: SamplingSettings,
     seed: int,
     machine: Machine,
@@ -52,9 +53,7 @@ def draw_samples(
     refuse_mismatch(prior, drawing.config, {"scale": recorded}, ("scale",))
     placed = Grid.from_json(read_json(grid))
     codec = Codec(first_stage, Whitening.from_json(recorded))
-    mine = range(settings.samples)[
-        settings.samples * shard // shards : settings.samples * (shard + 1) // shards
-    ]
+    mine = range(settings.samples)[shard.part(settings.samples)]
     rows = []
     for start in range(0, len(mine), machine.batch):
         indices = mine[start : start + machine.batch]

@@ -12,14 +12,16 @@ from voxgen.io.latent_shards import COLUMNS, write_latents
 from voxgen.machine.ahead import ahead
 from voxgen.models.codec import Array, Autoencoder, load_autoencoder
 from voxgen.models.folder import refuse_mismatch
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
+from voxgen.volumes.manifest import Split
 
 SHARD_VOLUMES = 1024
 GRID_CONTRACT = ("shape", "spacing", "unit", "method", "sigma", "placement")
 
 
 def encode_latents(
-    split: tuple[Path, Path],
+    split: str,
+    source: Split,
     grid: Path,
     intensity: Path,
     autoencoder: Path,
@@ -30,20 +32,22 @@ def encode_latents(
 ) -> None:
     """Write latent shards, index.csv and config.json into `out`.
 
-    `split` is a manifest and the folder of its volumes. View v is `views(flips, rotations)[v]`.
+    `source` holds the volumes of the `split`. View v is `views(flips, rotations)[v]`; only the train split
+    has more than the first.
 
     Raises:
         InputError: the split is empty, or the autoencoder was made for another grid or intensity law.
     """
+    flips, rotations = (flips, rotations) if split == "train" else ((), ())
     model = load_autoencoder(autoencoder, machine)
     refuse_mismatch(autoencoder, model.config["grid"], read_json(grid), GRID_CONTRACT)
     refuse_mismatch(autoencoder, model.config["intensity"], read_json(intensity), ("law",))
-    volumes = Volumes(*split, model.intensity, machine.cache_gb, machine.readers)
+    volumes = Volumes(*source, model.intensity, machine.cache_gb, machine.readers)
     if not len(volumes):
-        raise InputError(f"{split[0]}: no volumes to encode; give its split a larger share in data.split")
+        raise InputError(f"{source[0]}: no volumes to encode; give its split a larger share in data.split")
     known = {
         row["id"]: {name: row.get(name, "") for name in ("id", "label", "attributes")}
-        for row in read_table(split[0])
+        for row in read_table(source[0])
     }
     rows = []
     for number, view in enumerate(views(flips, rotations)):
@@ -59,7 +63,7 @@ def encode_latents(
     write_json(
         out / "config.json",
         {
-            "made_from": {"autoencoder": model.digest, "volumes": digest(split[0])},
+            "made_from": {"autoencoder": model.digest, "volumes": digest(source[0])},
             "grid": model.grid.to_json(),
             "intensity": model.intensity.to_json(),
             "shape": list(mean.shape[1:]),

@@ -20,9 +20,10 @@ from voxgen.metrics.memorisation import closest, memorised, nearest, pooled, thr
 from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.folder import refuse_mismatch
 from voxgen.models.whitening import Whitening
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 Features = NDArray[np.float32]
 
@@ -44,9 +45,9 @@ class Space:
 
 
 def evaluate_memorisation(
-    samples: tuple[Path, Path],
-    train: tuple[Path, Path],
-    test: tuple[Path, Path],
+    samples: Split,
+    train: Split,
+    test: Split,
     latents: Path,
     scale: Path,
     grid: Path,
@@ -59,7 +60,7 @@ def evaluate_memorisation(
 ) -> None:
     """Find each sample's nearest train volume, in any allowed view, and count those that lie too near.
 
-    `samples`, `train` and `test` are (table, folder); `latents` holds the train split's posterior means in
+    `latents` holds the train split's posterior means in
     all views, `scale` (scale.json) whitens them. `longest` is the longest axis of pooled volumes in voxels,
     `confidence` the coverage of the intervals. Writes `scores` (JSON): for the space of latents and that
     of pooled voxels the share of samples that are nearer to the train split than the 1 % quantile of test
@@ -76,7 +77,7 @@ def evaluate_memorisation(
     codec = Codec(first, Whitening.from_json(read_json(scale)))
     allowed = views(config["flips"], config["rotations"])
 
-    def batches(source: tuple[Path, Path]) -> Any:
+    def batches(source: Split) -> Any:
         ids = [row["id"] for row in read_table(source[0])]
         return stored(ids, source[1], frame.shape, machine.batch)
 

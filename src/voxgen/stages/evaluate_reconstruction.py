@@ -19,10 +19,10 @@ from voxgen.metrics.comparison import Metric
 from voxgen.metrics.similarity import ms_ssim, scales, ssim
 from voxgen.models.codec import Autoencoder, load_autoencoder
 from voxgen.randomness import generator
-from voxgen.settings.evaluation import Measures
-from voxgen.settings.sections import Machine
+from voxgen.settings.evaluation import EvaluationSettings
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid, occupied_above
-from voxgen.volumes.manifest import grid_of
+from voxgen.volumes.manifest import Split, grid_of
 from voxgen.volumes.nifti import write_volume
 
 Volume = NDArray[np.float32]
@@ -37,24 +37,24 @@ WORST = 5
 
 
 def evaluate_reconstruction(
-    manifest: Path,
-    folder: Path,
+    test: Split,
     autoencoder: Path,
     scores: Path,
     reconstructions: Path,
-    evaluation: Measures,
+    evaluation: EvaluationSettings,
     seed: int,
     machine: Machine,
 ) -> None:
-    """Reconstruct every volume of a manifest, score it beside baselines, and write both.
+    """Reconstruct every test volume, score it beside baselines, and write both.
 
     Writes `scores` (JSON: estimates and baselines a metric, the scores of each volume, the ids of the
     worst) and, into `reconstructions`, one {id}.nii.gz for each volume.
 
     Raises:
-        InputError: the manifest is empty, a volume has not the autoencoder's grid, or a reconstruction is
+        InputError: the split is empty, a volume has not the autoencoder's grid, or a reconstruction is
             not finite.
     """
+    manifest, folder = test
     rows = {row["id"]: row for row in read_table(manifest)}
     if not rows:
         raise InputError(f"{manifest}: no volumes to reconstruct; give data.split.test a larger share")
@@ -75,7 +75,7 @@ def evaluate_reconstruction(
     write_json(scores, {"n": len(rows), "device": first.fabric.device.type, **summary})
 
 
-def _metrics(grid: Grid, evaluation: Measures) -> dict[str, Metric]:
+def _metrics(grid: Grid, evaluation: EvaluationSettings) -> dict[str, Metric]:
     kind = "counts" if grid.holds_counts else "intensity"
     occupied = f"of voxels above {occupied_above(grid):.3g} {kind}"
     window = evaluation.ssim_window
@@ -107,7 +107,7 @@ def _metrics(grid: Grid, evaluation: Measures) -> dict[str, Metric]:
 
 
 def _baselines(
-    x_XYZ: Volume, grid: Grid, evaluation: Measures, rng: np.random.Generator
+    x_XYZ: Volume, grid: Grid, evaluation: EvaluationSettings, rng: np.random.Generator
 ) -> dict[str, Volume]:
     """What no network is needed for, in the order of `REFERENCES`."""
     baselines = {"zero": np.zeros_like(x_XYZ), "blurred": gaussian_filter(x_XYZ, evaluation.blur)}
@@ -116,7 +116,7 @@ def _baselines(
     return baselines
 
 
-def _scores(x_XYZ: Volume, r_XYZ: Volume, first: Autoencoder, evaluation: Measures) -> Scores:
+def _scores(x_XYZ: Volume, r_XYZ: Volume, first: Autoencoder, evaluation: EvaluationSettings) -> Scores:
     """All metrics of one volume as it is stored; similarities and errors are taken in the network's range."""
     x, r = first.intensity.to_network(x_XYZ), first.intensity.to_network(r_XYZ)
     threshold = occupied_above(first.grid)

@@ -18,10 +18,11 @@ from voxgen.machine.ahead import ahead
 from voxgen.models.kinds import build_first_stage
 from voxgen.models.objective import Batch, Objective
 from voxgen.settings.autoencoder import AutoencoderSettings
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
 from voxgen.training.engine import Engine, Share
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 READERS = (0, 1, 2, 4)
 CACHES = ("empty", "full")
@@ -30,7 +31,7 @@ COLUMNS = ("readers", "cache", "volumes_per_s", "step_ms", "waiting_share", "n")
 
 
 def measure_loader(
-    train: tuple[Path, Path],
+    train: Split,
     intensity: Path,
     table: Path,
     figure: Path,
@@ -42,7 +43,7 @@ def measure_loader(
 ) -> None:
     """Write the CSV `table` and the PNG `figure`, a row and a point for each cache and number of readers.
 
-    `train` is a manifest and the folder of its volumes. With 0 readers batches are made by the thread that
+    With 0 readers batches are made by the thread that
     trains. An empty cache keeps nothing, and the system is asked to forget the files first; a full one
     holds them, as far as `machine.cache_gb` reaches. `volumes_per_s` is over `n` volumes without a network;
     `step_ms` and the share of it that is spent on waiting are means over at most 16 steps of a training

@@ -10,17 +10,18 @@ from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.io.files import digest, read_json
 from voxgen.models.kinds import build_first_stage
 from voxgen.settings.autoencoder import AutoencoderSettings
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit
 from voxgen.training.monitor.pictures import SHOWN, reconstructions
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 
 def train_autoencoder(
-    train: tuple[Path, Path],
-    val: tuple[Path, Path],
+    train: Split,
+    val: Split,
     grid: Path,
     intensity: Path,
     out: Path,
@@ -33,7 +34,7 @@ def train_autoencoder(
 ) -> None:
     """Write model.safetensors, config.json and history.csv into `out`.
 
-    `train` and `val` are each a manifest and the folder of its volumes; `state` holds resumable states.
+    `state` holds resumable states.
     """
     law, frame = Intensity.from_json(read_json(intensity)), read_json(grid)
     chosen = settings.model_dump(mode="json", exclude={"source"})

@@ -10,7 +10,7 @@ from voxgen.models.folder import refuse_mismatch
 from voxgen.models.kinds import build_prior
 from voxgen.models.whitening import Whitening
 from voxgen.settings.prior import PriorSettings
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit

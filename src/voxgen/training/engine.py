@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from voxgen.machine.fabric import launch_together, synchronised
 from voxgen.models.layers import accelerate, compile_blocks
 from voxgen.models.objective import Batch, Objective, Turn
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
 
 

@@ -16,7 +16,7 @@ from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import agreed, gathered, rank
 from voxgen.models.objective import Batch, Objective, Turn
 from voxgen.randomness import generator
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
 from voxgen.training.artefact import Trained
 from voxgen.training.checkpoints import TrainingFolder

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 
 from voxgen.errors import InputError
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
 
 NO_MEMORY = "can't allocate memory"  # of torch's allocator on the CPU, which raises a RuntimeError

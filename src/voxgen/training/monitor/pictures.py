@@ -12,7 +12,7 @@ from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.interfaces import FirstStage, Prior
 from voxgen.models.objective import Objective
 from voxgen.models.whitening import Whitening
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.monitor.board import Picture, Pictures
 from voxgen.volumes.grid import Grid
 
