@@ -27,8 +27,8 @@ from voxgen.io.files import read_json, read_table
 from voxgen.machine.ahead import AHEAD
 from voxgen.machine.fabric import synchronised
 from voxgen.settings.machine import Machine
-from voxgen.settings.training import Training
 from voxgen.settings.sections import Settings
+from voxgen.settings.training import Training
 from voxgen.training.distributed.processes import together
 
 PATIENCE = 120  # s

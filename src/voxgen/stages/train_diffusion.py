@@ -9,8 +9,8 @@ from voxgen.io.files import digest, read_json
 from voxgen.models.folder import refuse_mismatch
 from voxgen.models.kinds import build_prior
 from voxgen.models.whitening import Whitening
-from voxgen.settings.prior import PriorSettings
 from voxgen.settings.machine import Machine
+from voxgen.settings.prior import PriorSettings
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit
