@@ -53,14 +53,9 @@ format: $(TESTING)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt $(SNAKEFILES)
 
-# --touch exits 0 and records missing or half-written files as good, so these are looked for first.
-# A half-written file shows up as a forced execution (rerun-incomplete in profiles/default).
 accept: $(RUNTIME)  ## take the present results as good after a change that does not touch them
-	@plan=$$($(SNAKEMAKE) --cores 1 --dry-run $(TARGETS) $(OVERLAY) 2>&1) || { echo "$$plan"; exit 1; }; \
-	if echo "$$plan" | grep -E 'Missing output files|Incomplete output files|Forced execution'; then \
-		echo "not accepted: these results are missing or incomplete; make them first" >&2; exit 1; \
-	fi
-	$(SNAKEMAKE) --cores 1 --touch $(TARGETS) $(OVERLAY)
+	$(BIN)/python -m voxgen.cli.accept $(TARGETS) $(OVERLAY)
+	$(BIN)/python -m voxgen.training.identity results/state
 
 lock:  ## write envs/*.lock from what .venv has installed
 	$(BIN)/python envs/lock.py
