@@ -51,7 +51,7 @@ class ResidualBlock(Block):
 
 
 class TimedResidualBlock(Block):
-    """The denoiser's: it is told the embedded time (B, T) between the convolutions, and starts as its shortcut."""
+    """The denoiser's: it is told the embedded time (B, T) in between, and starts as its shortcut."""
 
     def __init__(self, inputs: int, outputs: int, time_channels: int, norm_groups: int) -> None:
         super().__init__()
