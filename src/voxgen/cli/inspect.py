@@ -10,10 +10,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from voxgen.cli.cloud_files import found_clouds, is_hdf5, told_apart
 from voxgen.cli.inspect_scans import inspect_scans
-from voxgen.cli.reading import found_clouds, is_hdf5, told_apart
 from voxgen.errors import InputError
-from voxgen.sources.clouds.catalog import Item, catalogue, unit_of
+from voxgen.sources.clouds.catalog import Item, build_catalog
 from voxgen.sources.clouds.hdf5 import open_hdf5
 from voxgen.sources.clouds.opening import Clouds
 from voxgen.sources.files import NIFTI
@@ -44,7 +44,7 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
 def _contents(path: Path) -> Iterator[str]:
     """The file's datasets; those that differ in digits alone share a line."""
     with open_hdf5(path) as file:
-        catalog = catalogue(file)
+        catalog = build_catalog(file)
         alike: dict[tuple[str, str], list[Item]] = {}
         for item in catalog.datasets.values():
             name = re.sub(r"\d+", "*", item.path.lstrip("/"))
@@ -53,7 +53,7 @@ def _contents(path: Path) -> Iterator[str]:
             alike.setdefault((name, kind), []).append(item)
         yield f"{path}: HDF5, {path.stat().st_size / 1e6:.3g} MB, {len(catalog.datasets)} datasets"
         for (name, kind), items in list(alike.items())[:LISTED]:
-            stated = unit_of(file, items[0].path)
+            stated = catalog.unit_of(items[0].path)
             unit = f"  [{stated}]" if stated else ""
             shown = name if len(items) > 1 else items[0].path.lstrip("/")
             yield f"  {shown}  {_shapes(items)}  {kind}{unit}"

@@ -15,7 +15,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.funcs import squeeze_image
 from numpy.typing import NDArray
 
-from voxgen.cli.reading import HDF5, found_clouds
+from voxgen.cli.cloud_files import HDF5, found_clouds
 from voxgen.errors import InputError
 from voxgen.figures.sheet import Quantity, Volume, quantity_of
 from voxgen.io.files import read_json

@@ -13,7 +13,7 @@ from voxgen.figures.volumes import save_preview
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.randomness import generator
 from voxgen.settings.data import Reading
-from voxgen.sources.clouds.names import split_unit
+from voxgen.sources.clouds.columns import split_unit
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.parts import UNSCALED
 from voxgen.sources.clouds.writing import write_clouds

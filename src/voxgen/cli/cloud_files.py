@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from voxgen.errors import InputError
 from voxgen.settings.data import Reading
 from voxgen.sources.clouds.opening import Clouds, open_clouds
-from voxgen.sources.clouds.units import factor, is_pixels, is_unit
+from voxgen.sources.clouds.units import convert, is_pixels, is_unit
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".mat", ".loom")
 
@@ -70,5 +70,5 @@ def _nearest(stated: str | None) -> str:
         return "unitless"
     if not is_unit(stated):
         return "nm" if "," in stated else "unitless"
-    in_nm = 1.0 if is_pixels(stated) else factor(stated, "nm")
+    in_nm = 1.0 if is_pixels(stated) else convert(stated, "nm")
     return "nm" if in_nm < 1e3 else "um" if in_nm < 1e6 else "mm"
