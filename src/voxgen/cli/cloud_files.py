@@ -1,4 +1,4 @@
-"""How files of clouds are to be read where no settings say so: what is found out, and KEY=VALUE over it."""
+"""Files of clouds on the command line: what is found out about them, and KEY=VALUE that overrides it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,29 +25,29 @@ def told_apart(arguments: Sequence[str]) -> tuple[list[Path], dict[str, object]]
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, or is called so and therefore has to be."""
+    """Whether a file is HDF5, or has a suffix that says it should be."""
     return path.suffix.lower() in HDF5 or bool(h5py.is_hdf5(path))
 
 
 @contextmanager
 def found_clouds(paths: Sequence[Path], given: Mapping[str, object]) -> Iterator[tuple[Clouds, str]]:
-    """The clouds of HDF5 or CSV files and their unit; settings `given` go before what is found out.
+    """The clouds of HDF5 or CSV files and their unit; settings `given` override what is found out.
 
-    The unit is nm, um or mm, whichever is nearest to what the first file states; unitless where it is silent.
+    The unit is nm, um or mm, whichever is nearest to what the first file states; unitless where it states none.
 
     Raises:
-        InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or fit.
+        InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or does not fit.
     """
     settings = {"source": "h5" if is_hdf5(paths[0]) else "csv", "unit": "nm", "min_points": 1} | dict(given)
     if "unit" not in given:
-        with open_clouds(paths[:1], _reading(settings)) as clouds:
+        with open_clouds(paths[:1], _to_wanted(settings)) as clouds:
             settings["unit"] = _nearest(clouds.found.unit_found)
-    reading = _reading(settings)
-    with open_clouds(paths, reading) as clouds:
-        yield clouds, reading.unit
+    wanted = _to_wanted(settings)
+    with open_clouds(paths, wanted) as clouds:
+        yield clouds, wanted.unit
 
 
-def _reading(values: Mapping[str, object]) -> Reading:
+def _to_wanted(values: Mapping[str, object]) -> Reading:
     try:
         return Reading.model_validate_json(json.dumps(dict.fromkeys(Reading.model_fields) | dict(values)))
     except ValidationError as error:

@@ -22,7 +22,7 @@ LISTED = 30
 
 
 def inspect(arguments: Sequence[str]) -> Iterator[str]:
-    """Lines on the files named in `arguments`; those of the form KEY=VALUE are settings of the section data.
+    """Lines about the files named in `arguments`; those of the form KEY=VALUE are settings of the section data.
 
     Raises:
         InputError: the files hold nothing that voxgen can read, or more than one thing: name it by KEY=VALUE.
@@ -37,7 +37,7 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
     yield from _contents(paths[0]) if source == "h5" else [str(paths[0])]
     with found_clouds(paths, given) as (clouds, unit):
         yield from _described(clouds, _Measured.of(clouds), unit)
-        yield from ("", "To read it so, in a file of settings:", "")
+        yield from ("", "To read it like this, in a file of settings:", "")
         yield from _to_paste(paths, source, clouds, given | {"unit": unit})
 
 
@@ -64,7 +64,7 @@ def _contents(path: Path) -> Iterator[str]:
 
 
 def _shapes(items: Sequence[Item]) -> str:
-    """The common shape; where sizes differ from the smallest to the largest: 500 x (263..1201, 3)."""
+    """The common shape; where sizes differ, from the smallest to the largest: 500 x (263..1201, 3)."""
     if len({len(item.shape) for item in items}) > 1:
         return f"{len(items)} x (several ranks)"
     axes = [(min(sizes), max(sizes)) for sizes in zip(*(item.shape for item in items), strict=True)]
@@ -74,7 +74,7 @@ def _shapes(items: Sequence[Item]) -> str:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Points of each cloud, extent (2, 3) of all, rows that are not finite, and what clouds are told by."""
+    """Points of each cloud, extent (2, 3) of all, how many are not finite, and the first attributes."""
 
     points: NDArray[np.int64]
     extent: NDArray[np.float64]
@@ -103,7 +103,7 @@ def _described(clouds: Clouds, measured: _Measured, unit: str) -> Iterator[str]:
     yield f"layout      {found.layout}"
     yield f"key         {found.key or '-'}{columns}"
     yield f"clouds      {len(clouds)}"
-    sizes = f"{points.min()} to {points.max()} a cloud, median {np.median(points):g}"
+    sizes = f"{points.min()} to {points.max()} per cloud, median {np.median(points):g}"
     yield f"points      {sizes}, {points.sum()} in all"
     for axis, low, high in zip("xyz", *measured.extent, strict=True):
         yield f"{axis}           {low:g} to {high:g} {'' if unit == 'unitless' else unit}".rstrip()

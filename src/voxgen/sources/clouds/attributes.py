@@ -1,9 +1,9 @@
 """What is known of clouds beside their points: attributes, datasets of one value per cloud, columns."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import h5py
 import numpy as np
@@ -28,36 +28,32 @@ class Places:
 
     Attributes:
         file: path of the file, for messages.
-        member: HDF5 path of the coordinates; empty where there is none (CSV).
+        fixed: attributes that all clouds of the part have.
         free: HDF5 paths whose scalar attributes every cloud gets.
         datasets: name: (path, row of the part's first cloud) of datasets with one value per cloud.
-        above: names to look up on the coordinates, their group, and the groups above.
         columns: columns of the table that must be the same in all points of a cloud.
         parse: whether these columns are text that may mean numbers (CSV).
     """
 
     file: str = ""
-    member: str = ""
+    fixed: Attributes = field(default_factory=dict)
     free: tuple[str, ...] = ()
     datasets: Mapping[str, tuple[str, int]] = field(default_factory=dict)
-    above: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     parse: bool = False
 
     def read(self, file: Any, start: int, stop: int) -> list[Attributes]:
         """Attributes of the clouds start <= i < stop, except those from columns."""
-        fixed: Attributes = {}
+        shared: Attributes = {}
         for path in self.free:
-            fixed |= read_scalars(file[path])
-        fixed |= {
-            name: found for name in self.above if (found := look_up(file, self.member, name)) is not None
-        }
+            shared |= read_scalars(file[path])
+        shared |= self.fixed
         values = {
             name: load(file[path], slice(first + start, first + stop)).reshape(-1)
             for name, (path, first) in self.datasets.items()
         }
         return [
-            fixed | {name: value for name in values if (value := to_plain(values[name][i])) is not None}
+            shared | {name: value for name in values if (value := to_plain(values[name][i])) is not None}
             for i in range(stop - start)
         ]
 
@@ -87,18 +83,14 @@ def find_places(
     home: str,
     rows: tuple[int, int, int],
     carry: Sequence[str],
-    has_column: Callable[[str], bool],
     several: bool,
-    taken: Iterable[str] = (),
+    taken: Sequence[str],
 ) -> Places:
-    """Where the attributes of the clouds at `member` are; each of `carry` is found or refused.
+    """Where the attributes of the clouds at `member` are; what of `carry` is nowhere has to be a column.
 
     `home` is the group that holds the coordinates, or is them; `rows` are (clouds of the part, its first
-    cloud in the file, clouds of the file); `has_column` tells whether the table has a column of a name;
-    `several`: datasets beside with one value per cloud come along, except those `taken`.
-
-    Raises:
-        InputError: a name of `carry` is nowhere.
+    cloud in the file, clouds of the file); `several`: datasets beside with one value per cloud come along,
+    except those `taken`.
     """
     count, first, total = rows
     group = file[home] if several or carry else {}
@@ -107,7 +99,7 @@ def find_places(
         path = join(home, name)
         if path not in {member, *taken} and _has_one_value_each(group.get(name), count):
             datasets[name] = (path, 0)
-    above, columns = [], []
+    fixed: Attributes = {}
     for name in carry:
         if name in datasets:
             continue
@@ -115,26 +107,30 @@ def find_places(
             datasets[name] = (name, first)
         elif _has_one_value_each(group.get(name), count):
             datasets[name] = (join(home, name), 0)
-        elif look_up(file, member, name) is not None:
-            above.append(name)
-        elif has_column(name):
-            columns.append(name)
-        else:
-            raise InputError(_not_found(file, member, name, total))
+        elif (value := _look_up(file, member, name)) is not None:
+            fixed[name] = value
+    columns = tuple(name for name in carry if name not in datasets and name not in fixed)
     free = (member,) if home == "/" and total > 1 else tuple(dict.fromkeys([home, member]))
-    return Places(file.filename, member, free, datasets, tuple(above), tuple(columns))
+    return Places(file.filename, fixed, free, datasets, columns)
 
 
-def look_up(file: Any, member: str, name: str) -> Value | None:
-    """An attribute, or a dataset of one value, of the coordinates or of the nearest group above them."""
-    for path in climb(member):
-        item = file[path]
-        if name in item.attrs:
-            return _read_attribute(item, name)
-        beside = item.get(name) if isinstance(item, h5py.Group) else None
-        if isinstance(beside, h5py.Dataset) and beside.size == 1:
-            return to_plain(load(beside, ()))
-    return None
+def refuse_carried(file: Any, member: str, name: str, total: int) -> NoReturn:
+    """Say that `name` is nowhere, and what there is.
+
+    Raises:
+        InputError: always.
+    """
+    fields = file[member].dtype.names if isinstance(file[member], h5py.Dataset) else None
+    there = list(fields or ())
+    for item in (file[path] for path in climb(member)):
+        there += list(read_scalars(item))
+        if isinstance(item, h5py.Group):
+            there += [child for child in item if isinstance(item.get(child), h5py.Dataset)]
+    raise InputError(
+        f"{file.filename}: {member}: no '{name}': neither a dataset of {total} values, one per cloud, "
+        f"nor an attribute or column; there is: {name_some(dict.fromkeys(there))}; "
+        f"correct {SETTINGS}, or set it to null"
+    )
 
 
 def read_scalars(item: Any) -> Attributes:
@@ -164,6 +160,18 @@ def parse_number(text: str) -> Value:
     return float(text) if re.fullmatch(r"-?(0|[1-9]\d*)\.\d+(e[+-]?\d+)?", text, re.IGNORECASE) else text
 
 
+def _look_up(file: Any, member: str, name: str) -> Value | None:
+    """An attribute, or a dataset of one value, of the coordinates or of the nearest group above them."""
+    for path in climb(member):
+        item = file[path]
+        if name in item.attrs:
+            return _read_attribute(item, name)
+        beside = item.get(name) if isinstance(item, h5py.Group) else None
+        if isinstance(beside, h5py.Dataset) and beside.size == 1:
+            return to_plain(load(beside, ()))
+    return None
+
+
 def _read_attribute(item: Any, name: str) -> Value | None:
     value = item.attrs[name]
     return None if isinstance(value, h5py.Empty) else to_plain(value)
@@ -173,17 +181,3 @@ def _has_one_value_each(item: Any, count: int) -> bool:
     if not isinstance(item, h5py.Dataset) or item.shape not in ((count,), (count, 1)):
         return False
     return item.dtype.kind in "iufbS" or h5py.check_string_dtype(item.dtype) is not None
-
-
-def _not_found(file: Any, member: str, name: str, total: int) -> str:
-    fields = file[member].dtype.names if isinstance(file[member], h5py.Dataset) else None
-    there = list(fields or ())
-    for item in (file[path] for path in climb(member)):
-        there += list(read_scalars(item))
-        if isinstance(item, h5py.Group):
-            there += [child for child in item if isinstance(item.get(child), h5py.Dataset)]
-    return (
-        f"{file.filename}: {member}: no '{name}': neither a dataset of {total} values, one per cloud, "
-        f"nor an attribute or column; there is: {name_some(dict.fromkeys(there))}; "
-        f"correct {SETTINGS}, or set it to null"
-    )

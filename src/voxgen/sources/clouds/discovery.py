@@ -1,16 +1,15 @@
 """The clouds of an HDF5 file: from the chosen datasets to parts that can be read."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from voxgen.errors import InputError
 from voxgen.settings.data import Reading
-from voxgen.sources.clouds.attributes import find_places
+from voxgen.sources.clouds.attributes import find_places, refuse_carried
 from voxgen.sources.clouds.choosing import Choice, choose
 from voxgen.sources.clouds.columns import choose_named_axes, choose_numbered_axes, split_unit
-from voxgen.sources.clouds.cutting import Runs, Scattered, Table
+from voxgen.sources.clouds.cutting import Runs, Scattered
 from voxgen.sources.clouds.datasets import H5Table, Ragged, Stack
 from voxgen.sources.clouds.grouping import cut, find_edges, find_padding
 from voxgen.sources.clouds.hdf5 import join, parent
@@ -57,17 +56,15 @@ def plan_hdf5(file: Any, wanted: Reading, carry: Sequence[str]) -> tuple[Sequenc
             planner.home(member),
             (len(part), first, total),
             carry,
-            partial(_has_column, table, file),
             several=table is None or (isinstance(part, Runs) and part.edges is not None),
             taken=planner.taken,
         )
+        for name in part.places.columns:
+            if table is None or not table.has_column(file, name):
+                refuse_carried(file, member, name, total)
         first += len(part)
     planner.found.layout = planner.name_layout(parts[0])
     return parts, planner.found, find_form(file, choice, parts, planner.found, planner.units, wanted)
-
-
-def _has_column(table: Table | None, file: Any, name: str) -> bool:
-    return table is not None and table.has_column(file, name)
 
 
 class _Planner:
@@ -173,14 +170,10 @@ class _Planner:
         unasked = wanted.tile is None and wanted.group_by is None
         if asked or (unasked and alone):
             home = self.home(table.key)
-            edges = find_edges(self.file, table.key, home, table.rows, wanted, self.found.notes)
+            edges, path = find_edges(self.file, table.key, home, table.rows, wanted, self.found)
             if edges is not None:
-                if edges.way == "offsets":
-                    self.found.offsets = self.found.offsets or edges.path
-                else:
-                    self.found.counts = self.found.counts or edges.path
-                self.taken.append(edges.path)
-                return Runs(table, edges.rows)
+                self.taken.append(path)
+                return Runs(table, edges)
         if not table.rows or (unasked and not alone):
             return Runs(table)
         return cut(table, self.file, where, wanted, self.found)

@@ -1,6 +1,6 @@
 """What tells the clouds of a table apart: offsets, counts, the values of a column, tiles, or nothing."""
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -23,14 +23,6 @@ NAMES: dict[Way, set[str]] = {
 }
 
 
-class Edges(NamedTuple):
-    """The first row of each cloud of a table, and the end of the last (N + 1,), and where that stands."""
-
-    rows: Numbers
-    path: str
-    way: Way
-
-
 def find_padding(file: Any, member: str, home: str, shape: tuple[int, int], wanted: Reading) -> str | None:
     """Path of the dataset with the points of each cloud of a padded (N, P, C); None: all are points.
 
@@ -50,9 +42,9 @@ def find_padding(file: Any, member: str, home: str, shape: tuple[int, int], want
 
 
 def find_edges(
-    file: Any, member: str, home: str, rows: int, wanted: Reading, notes: list[str]
-) -> Edges | None:
-    """The edges of the clouds of a table of `rows`, by a dataset of offsets or counts; None without one.
+    file: Any, member: str, home: str, rows: int, wanted: Reading, found: Found
+) -> tuple[Numbers | None, str]:
+    """Edges (N + 1,) of the clouds of a table of `rows`, and the dataset behind them; None without one.
 
     Raises:
         InputError: data.offsets or data.counts does not fit.
@@ -64,12 +56,13 @@ def find_edges(
             if edges is None and asked:
                 raise InputError(f"{file.filename}: {member}: {path} {expected}; correct data.{way}")
             if edges is None:
-                notes.append(f"{path} {expected}: not taken")
+                found.notes.append(f"{path} {expected}: not taken")
                 continue
             if not asked:
-                notes.append(f"{len(edges) - 1} clouds by {path} (data.{way})")
-            return Edges(edges, path, way)
-    return None
+                found.notes.append(f"{len(edges) - 1} clouds by {path} (data.{way})")
+            setattr(found, way, getattr(found, way) or path)
+            return edges, path
+    return None, ""
 
 
 def cut(table: Table, file: Any, where: str, wanted: Reading, found: Found) -> Runs | Scattered:

@@ -59,8 +59,8 @@ class Form:
     @property
     def beside(self) -> str:
         """Path of `ids` from the root."""
-        home = self.key if self.kind == "axes" else parent(f"/{self.key}")
-        return self.ids if self.ids.startswith("/") else f"/{home.strip('/')}/{self.ids}"
+        home = self.key if self.kind == "axes" else parent(self.key)
+        return self.ids if self.ids.startswith("/") else join(home, self.ids)
 
 
 def find_form(
@@ -211,7 +211,7 @@ def _write_stacked(file: Any, path: Path, form: Form, points: NDArray[Any], row:
         if missing < 0:
             dataset.resize(len(values), axis=1)
         elif missing:
-            values = np.pad(values, ((0, missing), (0, 0)), constant_values=_nothing(values.dtype))
+            values = np.pad(values, ((0, missing), (0, 0)), constant_values=np.nan)
     _append(file, form.key, values[None], form.unit)
     if form.layout == "padded":
         _append(file, form.beside, np.array([len(points)]))
@@ -234,7 +234,7 @@ def _arrange(form: Form, points: NDArray[Any], key: str, row: int) -> dict[str, 
         return {key: _spread(points, form.axes)}
     columns = {str(axis): points[:, i] for i, axis in enumerate(form.axes)}
     if form.kind == "axes":
-        return {f"/{key.strip('/')}/{name}": values for name, values in columns.items()}
+        return {join(key, name): values for name, values in columns.items()}
     if form.layout == "table":
         columns[form.ids] = np.full(len(points), row)
     records = np.empty(len(points), [(name, values.dtype) for name, values in columns.items()])
@@ -246,13 +246,9 @@ def _arrange(form: Form, points: NDArray[Any], key: str, row: int) -> dict[str, 
 def _spread(points: NDArray[Any], axes: tuple[int | str, ...]) -> NDArray[Any]:
     """Points (n, 2 or 3) as a matrix (n, C) with x, y (and z) in the columns `axes`."""
     columns = [int(axis) for axis in axes]
-    matrix = np.full((len(points), max(columns) + 1), _nothing(points.dtype), points.dtype)
+    matrix = np.full((len(points), max(columns) + 1), np.nan, points.dtype)
     matrix[:, columns] = points
     return matrix
-
-
-def _nothing(dtype: np.dtype[Any]) -> float:
-    return np.nan if dtype.kind == "f" else 0
 
 
 def _append(file: Any, name: str, rows: NDArray[Any], unit: str = "") -> None:
