@@ -33,7 +33,7 @@ def is_hdf5(path: Path) -> bool:
 def found_clouds(paths: Sequence[Path], given: Mapping[str, object]) -> Iterator[tuple[Clouds, str]]:
     """The clouds of HDF5 or CSV files and their unit; settings `given` override what is found out.
 
-    The unit is nm, um or mm, whichever is nearest to what the first file states; unitless where it states none.
+    The unit is nm, um or mm, whichever is nearest to that of the first file; unitless where it states none.
 
     Raises:
         InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or does not fit.

@@ -22,7 +22,7 @@ LISTED = 30
 
 
 def inspect(arguments: Sequence[str]) -> Iterator[str]:
-    """Lines about the files named in `arguments`; those of the form KEY=VALUE are settings of the section data.
+    """Lines about the files in `arguments`; those of the form KEY=VALUE are settings in the section data.
 
     Raises:
         InputError: the files hold nothing that voxgen can read, or more than one thing: name it by KEY=VALUE.

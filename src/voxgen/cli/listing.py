@@ -105,7 +105,9 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir() or path.name.endswith(NIFTI):
         if given:
-            raise InputError(f"{path}: {', '.join(given)} cannot be set for volumes, only for HDF5 and CSV files")
+            raise InputError(
+                f"{path}: {', '.join(given)} cannot be set for volumes, only for HDF5 and CSV files"
+            )
         files = _in_folder(path) if path.is_dir() else [path]
         yield _readable(VolumeFiles(files, _quantity(path if path.is_dir() else path.parent)))
     elif path.suffix.lower() in (*HDF5, *TABLES):
@@ -117,7 +119,7 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
 
 
 def read_nifti(path: Path) -> tuple[Volume, tuple[float, ...], str]:
-    """Voxels (X, Y, Z), their edges and the unit of the edges, with the axes nearest to x right, y front, z up.
+    """Voxels (X, Y, Z), their edges and the unit of the edges, axes nearest to x right, y front, z up.
 
     Raises:
         InputError: the file is damaged, not one volume of real numbers, or its affine is singular.

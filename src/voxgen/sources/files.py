@@ -28,8 +28,8 @@ def raw_sources(data: DataSettings, results: Path) -> dict[str, str]:
 def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     """The files of one raw source in a fixed order; for a decathlon task its table of contents.
 
-    `given` is a path or pattern; for NIfTI also a folder, or a list: .txt with one path per line, or .csv with a
-    column `path`.
+    `given` is a path or pattern; for NIfTI also a folder, or a list: .txt with one path per line, or .csv
+    with a column `path`.
 
     Raises:
         InputError: there is no such file, or two scans have the same name.
@@ -56,7 +56,7 @@ def weights_file(given: str | None) -> str | None:
     with Path(_existing(given, key)).open("rb") as file:
         if file.read(2) not in (b"PK", b"\x80\x02"):
             raise InputError(
-                f"{key}: {given} does not hold weights; give a checkpoint such as resnet_10_23dataset.pth"
+                f"{key}: {given} holds no weights; give a checkpoint such as resnet_10_23dataset.pth"
             )
     return given
 
@@ -83,7 +83,7 @@ def scan_paths(given: str, key: str) -> list[str]:
         found = _matching(given, key)
     scans = [file for file in found if file.endswith(NIFTI)]
     if not scans:
-        raise InputError(f"{key}: {given} names no file that ends in {' or '.join(NIFTI)}")
+        raise InputError(f"{key}: {given} names no {' or '.join(NIFTI)} file")
     _refuse_namesakes(scans, key)
     return scans
 
@@ -130,7 +130,9 @@ def _refuse_namesakes(paths: list[str], key: str) -> None:
     for path in paths:
         stem = scan_name(path)
         if stem in first:
-            raise InputError(f"{key}: {first[stem]} and {path} have the same name; rename one, names become ids")
+            raise InputError(
+                f"{key}: {first[stem]} and {path} have the same name; rename one, names become ids"
+            )
         first[stem] = path
 
 

@@ -35,12 +35,12 @@ def sample(
 ) -> None:
     """Write the volumes, config.json, samples.csv, preview.png and, of counts, samples.h5 into `out`.
 
-    Clouds have the layout, unit and floating type of the files `raw`; of tables by offsets or counts a column
-    with the sample's number, read without these settings, and of variable length one dataset per cloud. They
-    have as many points as the clouds of the files do: the same number for each where they have one, else the volume's count; stacks of several sizes become
-    a padded one. Of clouds that were each scaled to the grid they have the grid's unit, and names of axes
-    state none. A volume without counts has no cloud; the column `points` of samples.csv says 0 and
-    samples.h5 leaves it out.
+    Clouds have the layout, unit and floating type of the files `raw`, and as many points as their clouds
+    do: the same number for each where they have one, else the volume's count; stacks of several sizes become
+    a padded one. Tables by offsets or counts become a table by column, which is read without these settings,
+    and clouds of variable length one dataset per cloud. Where clouds were each scaled to the grid, samples
+    have the grid's unit, and names of axes state none. A volume without counts has no cloud; the column
+    `points` of samples.csv says 0 and samples.h5 leaves it out.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for shard in shards for row in read_table(shard / "manifest.csv")]

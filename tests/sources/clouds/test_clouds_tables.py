@@ -129,9 +129,7 @@ def test_settings_of_offsets_and_counts_are_checked(tmp_path: Path) -> None:
         read(path, key="points", counts="counts")
     with pytest.raises(InputError, match=r"2 counts up to 4, expected 2 from 0 to 3 .*correct data\.counts"):
         read(path, key="pc", counts="n")
-    with pytest.raises(
-        InputError, match=r"data\.group_by is given, but pc \(2, 3, 3\) holds one"
-    ):
+    with pytest.raises(InputError, match=r"data\.group_by is given, but pc \(2, 3, 3\) holds one"):
         read(path, key="pc", group_by="id")
     with pytest.raises(InputError, match=r"data\.group_by and data\.counts both tell clouds apart"):
         read(path, key="points", group_by="id", counts="n")

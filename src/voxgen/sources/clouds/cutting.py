@@ -225,11 +225,11 @@ def split_batches(counts: NDArray[np.int64], start: int, stop: int) -> Iterator[
 
 
 def _merge(*parts: Census) -> Census:
-    """One census of several, in which a label may stand more than once."""
+    """One census of several in the order of their rows, in which a label may stand more than once."""
     labels, inverse = find_unique_rows(np.concatenate([part.labels for part in parts]))
     counts, first, last = (np.zeros(len(labels), dtype=np.int64) for _ in range(3))
     np.add.at(counts, inverse, np.concatenate([part.counts for part in parts]))
-    first.fill(np.iinfo(np.int64).max)
-    np.minimum.at(first, inverse, np.concatenate([part.first for part in parts]))
-    np.maximum.at(last, inverse, np.concatenate([part.last for part in parts]))
+    # Of several values for one label the one assigned last stays.
+    first[inverse[::-1]] = np.concatenate([part.first for part in parts])[::-1]
+    last[inverse] = np.concatenate([part.last for part in parts])
     return Census(labels, counts, first, last, sum(part.rows for part in parts))
