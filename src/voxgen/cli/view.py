@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock, Thread
 
+from voxgen.cli.cloud_files import told_apart
 from voxgen.cli.listing import Listing, listed
-from voxgen.cli.reading import told_apart
 from voxgen.cli.serving import PageServer
 from voxgen.errors import InputError
 from voxgen.pages.viewing import Shown, item, page, policy

@@ -1,4 +1,4 @@
-"""Names that mean something: axes, clouds of a table, coordinates."""
+"""Columns of a table, and datasets, by what their names mean: axes, units, clouds, coordinates."""
 
 import difflib
 import re
@@ -12,8 +12,6 @@ COORDINATES = {
     *("points", "point", "pointcloud", "pointclouds", "clouds", "coordinates", "coords", "xyz"),
     *("positions", "locs", "localizations", "localisations", "vertices"),
 }
-OFFSETS = {"offsets", "starts", "ptr", "index_ptr", "indptr"}
-COUNTS = {"counts", "n_points", "num_points", "lengths", "sizes", "npoints"}
 _THING = re.compile(
     r"(.*_)?(group|cloud|cluster|track|molecule|label|filament|particle)s?(_?(id|index|number))?"
 )
@@ -27,7 +25,7 @@ def is_coordinates(leaf: str) -> bool:
 def tells_clouds_apart(name: str) -> bool:
     """Whether a column of this name is taken, unasked, to tell clouds apart."""
     word = name.lower()
-    if word in ("id", "ids", "frame") or "type" in word or "frame" in word:
+    if word in ("id", "ids") or "type" in word or "frame" in word:
         return False
     return word.endswith(("_id", "_ids")) or _THING.fullmatch(word) is not None
 
@@ -41,99 +39,94 @@ def split_unit(name: str) -> tuple[str, str | None]:
     return (base, unit) if base and len(unit) > 1 and is_unit(unit) else (name.strip(), None)
 
 
-def matching(wanted: str, names: Iterable[str]) -> list[str]:
-    """Names that are `wanted`: exactly, else without their unit and whatever their case."""
-    names = list(names)
-    if wanted in names:
-        return [wanted]
-    return [name for name in names if wanted.lower() in (name.strip().lower(), split_unit(name)[0].lower())]
+def match_name(asked: str, names: Sequence[str]) -> list[str]:
+    """Those of `names` that are `asked`: exactly, else without their unit and whatever their case."""
+    if asked in names:
+        return [asked]
+    return [name for name in names if asked.lower() in (name.strip().lower(), split_unit(name)[0].lower())]
 
 
-def axes_among(names: Iterable[str]) -> dict[str, list[str]]:
+def find_axes(names: Iterable[str]) -> dict[str, list[str]]:
     """For each of x, y, z the names that mean it: x, x_nm, x [nm], pos_x."""
     found: dict[str, list[str]] = {axis: [] for axis in "xyz"}
     for name in names:
-        base = split_unit(name)[0].lower()
-        axis = base.removeprefix("pos_")
+        axis = split_unit(name)[0].lower().removeprefix("pos_")
         if axis in found:
             found[axis].append(name)
     return found
 
 
-def named_axes(names: Sequence[str], reading: CloudSettings, where: str) -> tuple[str, ...]:
+def choose_named_axes(names: Sequence[str], wanted: CloudSettings, where: str) -> tuple[str, ...]:
     """Names of x, y (and z, where data.z does not declare it) among the columns `names`.
 
     Raises:
-        InputError: there is none, or more than one, for an axis; or z is both there and declared.
+        InputError: an axis has no column, or more than one; or z is both there and declared.
     """
-    if reading.columns is not None:
-        check_z(len(reading.columns), reading, where)
-        return tuple(_the_one(str(column), names, where) for column in reading.columns)
-    axes = axes_among(names)
+    if wanted.columns is not None:
+        _check_z(len(wanted.columns), wanted, where)
+        return tuple(_choose_named(str(column), names, where) for column in wanted.columns)
+    axes = find_axes(names)
     for axis, found in axes.items():
         if len(found) > 1:
             raise InputError(
                 f"{where}: {' and '.join(found)} could all be {axis}; name x, y, z in data.columns"
             )
-    chosen = tuple(found[0] for found in axes.values() if found)
     if not (axes["x"] and axes["y"]):
         raise InputError(
-            f"{where}: no columns x, y, z, found: {listing(names)}; name x, y, z in data.columns"
+            f"{where}: no columns x, y, z, found: {name_some(names)}; name x, y, z in data.columns"
         )
-    check_z(len(chosen), reading, where)
+    chosen = tuple(found[0] for found in axes.values() if found)
+    _check_z(len(chosen), wanted, where)
     return chosen
 
 
-def numbered_axes(width: int, reading: CloudSettings, where: str) -> tuple[int, ...]:
+def choose_numbered_axes(width: int, wanted: CloudSettings, where: str) -> tuple[int, ...]:
     """Numbers of x, y (and z, where data.z does not declare it) among `width` columns.
 
     Raises:
         InputError: columns are missing, named instead of numbered, or z is both there and declared.
     """
-    if reading.columns is None:
-        chosen: tuple[int | str, ...] = tuple(range(min(width, 3)))
-    else:
-        chosen = reading.columns
+    chosen = tuple(range(min(width, 3))) if wanted.columns is None else wanted.columns
     numbers = tuple(column for column in chosen if isinstance(column, int) and 0 <= column < width)
     if len(numbers) < len(chosen):
         raise InputError(
             f"{where}: no columns {', '.join(map(str, chosen))}, it has {width} columns without names; "
             f"give numbers from 0 to {width - 1} in data.columns"
         )
-    check_z(len(numbers), reading, where)
+    _check_z(len(numbers), wanted, where)
     return numbers
 
 
-def check_z(axes: int, reading: CloudSettings, where: str) -> None:
-    """Refuse x and y without any z, and a z of the file together with data.z."""
-    if axes == 2 and reading.z is None:
-        raise InputError(f"{where}: it has x and y but no z; data.z: 0.0 declares the z of every point")
-    if axes == 3 and reading.z is not None:
-        raise InputError(
-            f"{where}: it has x, y and z, but data.z is {reading.z:g}; "
-            "set data.z to null, or name x and y alone in data.columns"
-        )
-
-
-def listing(names: Iterable[str], most: int = 12) -> str:
+def name_some(names: Iterable[str], most: int = 12) -> str:
     """The first names, and how many more there are."""
     names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return (", ".join(names[:most]) or "nothing") + more
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """The name that is spelled most like `name`, in words; empty where there is none."""
+def suggest(name: str, names: Iterable[str]) -> str:
+    """The name that is spelled most like `name`, to end a message; empty where there is none."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
     return f", nearest: {close[0]}" if close else ""
 
 
-def _the_one(wanted: str, names: Sequence[str], where: str) -> str:
-    found = matching(wanted, names)
+def _check_z(axes: int, wanted: CloudSettings, where: str) -> None:
+    """Refuse x and y without any z, and a z of the file together with data.z."""
+    if axes == 2 and wanted.z is None:
+        raise InputError(f"{where}: it has x and y but no z; data.z: 0.0 declares the z of every point")
+    if axes == 3 and wanted.z is not None:
+        raise InputError(
+            f"{where}: it has x, y and z, but data.z is {wanted.z:g}; "
+            "set data.z to null, or name x and y alone in data.columns"
+        )
+
+
+def _choose_named(asked: str, names: Sequence[str], where: str) -> str:
+    found = match_name(asked, names)
     if len(found) != 1:
         what = f"{' and '.join(found)} all match" if found else "there is no"
         raise InputError(
-            f"{where}: {what} column '{wanted}', found: {listing(names)}; "
-            f"correct data.columns{nearest(wanted, names)}"
+            f"{where}: {what} column '{asked}', found: {name_some(names)}; "
+            f"correct data.columns{suggest(asked, names)}"
         )
     return found[0]

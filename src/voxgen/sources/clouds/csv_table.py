@@ -1,4 +1,4 @@
-"""Clouds in CSV files: one table a file, cut like any other."""
+"""Clouds in CSV files: each file is one table, cut like any other."""
 
 import csv
 import re
@@ -12,21 +12,20 @@ import numpy as np
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds import tables
-from voxgen.sources.clouds.attributes import SETTINGS, Beside
-from voxgen.sources.clouds.grouping import Columns, cut
-from voxgen.sources.clouds.names import (
-    listing,
-    matching,
-    named_axes,
-    numbered_axes,
+from voxgen.sources.clouds import cutting
+from voxgen.sources.clouds.attributes import SETTINGS, Places
+from voxgen.sources.clouds.columns import (
+    choose_named_axes,
+    choose_numbered_axes,
+    match_name,
+    name_some,
     split_unit,
     tells_clouds_apart,
 )
-from voxgen.sources.clouds.parts import UNSCALED, Scale, placed
-from voxgen.sources.clouds.plan import Found, Plan
-from voxgen.sources.clouds.tables import Block
-from voxgen.sources.clouds.units import joined, scale_of
+from voxgen.sources.clouds.cutting import Block, Columns, Runs, Scattered
+from voxgen.sources.clouds.grouping import cut
+from voxgen.sources.clouds.parts import Found, Scale, place_points
+from voxgen.sources.clouds.units import find_scale, join_units
 from voxgen.sources.clouds.writing import Form
 
 HEAD_BYTES = 1 << 16
@@ -55,62 +54,66 @@ class CsvTable:
 
     def position(self, name: str) -> int | None:
         """Which column `name` is, with or without its unit and whatever its case; None unless it is one."""
-        found = matching(name, self.dialect.names)
+        found = match_name(name, self.dialect.names)
         return self.dialect.names.index(found[0]) if len(found) == 1 else None
 
     def count(self, file: Path) -> int:
         return sum(len(block.points) for block in self.blocks(file, (), 0, None))
+
+    def columns(self, file: Path) -> Columns:
+        names = self.dialect.names
+        return Columns([name for name in names if tells_clouds_apart(split_unit(name)[0])], names)
+
+    def has_column(self, file: Path, name: str) -> bool:
+        return self.position(name) is not None
 
     def blocks(
         self, file: Path, columns: Sequence[str], start: int, stop: int | None, points: bool = True
     ) -> Iterator[Block]:
         numbers = {name: i for name in columns if (i := self.position(name)) is not None}
         axes = self.axes if points else ()
-        for first, frame in _frames(file, self.dialect, axes, tuple(numbers.values()), stop):
+        for first, frame in _read_frames(file, self.dialect, axes, tuple(numbers.values()), stop):
             if first + len(frame) <= start:
                 continue
             frame = frame.iloc[max(0, start - first) :]
             raw = frame[list(axes)].to_numpy(np.float64)
-            found = placed(raw, self.scale, self.z) if points else raw
+            found = place_points(raw, self.scale, self.z) if points else raw
             texts = {name: frame[i].fillna("").to_numpy().astype(str) for name, i in numbers.items()}
             yield Block(max(first, start), found, texts)
 
 
-def plan_csv(path: Path, reading: CloudSettings, carry: Sequence[str]) -> Plan:
-    """Find the clouds of a CSV file.
+def plan_csv(
+    path: Path, wanted: CloudSettings, carry: Sequence[str]
+) -> tuple[Sequence[Runs | Scattered], Found, Form]:
+    """Find the clouds of a CSV file: their part, what was recognised, and the form to write them in.
 
     Raises:
-        InputError: the file is missing or no table of numbers, or a setting does not fit it.
+        InputError: the file is missing or not a table of numbers, or a setting does not fit it.
     """
-    _refuse_settings(path, reading)
+    for name in ("key", "offsets", "counts"):
+        if getattr(wanted, name) is not None:
+            raise InputError(
+                f"{path}: data.{name} is for HDF5 files, but data.source is csv; set data.{name} to null"
+            )
     dialect = sniff(path)
-    axes = _axes(path, dialect, reading)
+    axes = _choose_axes(path, dialect, wanted)
     names = tuple(dialect.names[axis] for axis in axes)
     units = tuple(split_unit(name)[1] for name in names)
-    notes: list[str] = [] if dialect.separator == "," else [f"separator {dialect.separator!r}"]
-    scale = scale_of(units, reading, str(path), notes)
-    table = CsvTable(dialect, axes, scale, reading.z)
-    likely = [name for name in dialect.names if tells_clouds_apart(split_unit(name)[0])]
-    columns = Columns(tuple(likely), dialect.names, lambda name: table.position(name) is not None)
-    part, by = cut(table, path, str(path), reading, columns, notes)
+    notes = [] if dialect.separator == "," else [f"separator {dialect.separator!r}"]
+    found = Found(columns=names if dialect.header else axes, tile=wanted.tile, notes=notes)
+    found.unit_found, found.scale = join_units(units), find_scale(units, wanted, str(path), notes)
+    table = CsvTable(dialect, axes, found.scale, wanted.z)
+    part = cut(table, path, str(path), wanted, found)
     for name in carry:
-        if table.position(name) is None:
-            there = listing(dialect.names)
+        if not table.has_column(path, name):
+            there = name_some(dialect.names)
             raise InputError(
                 f"{path}: no column '{name}', there is: {there}; correct {SETTINGS}, or set it to null"
             )
-    part.beside = Beside(str(path), columns=tuple(carry), parse=True)
-    cuts = {"none": "a cloud a file", "tile": "a table by tiles"}
-    found = Found(
-        layout=f"CSV, {cuts.get(by, 'a table by column')}",
-        columns=names if dialect.header else axes,
-        group_by=None if by == "tile" else by,
-        tile=reading.tile,
-        unit_found=joined(units),
-        scale=scale,
-        notes=notes,
-    )
-    return Plan(path, [part], found, Form("table", "points", reading.unit, np.dtype(np.float32), UNSCALED))
+    part.places = Places(str(path), columns=tuple(carry), parse=True)
+    by = "a table by column" if wanted.tile is None else "a table by tiles"
+    found.layout = f"CSV, {'one cloud per file' if isinstance(part, Runs) else by}"
+    return [part], found, Form("table", "points", wanted.unit, np.dtype(np.float32))
 
 
 def sniff(path: Path) -> Dialect:
@@ -144,32 +147,24 @@ def sniff(path: Path) -> Dialect:
     names = [part.strip().removeprefix("#").strip() or str(i) for i, part in enumerate(first)]
     if header and len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path}: row 0: the column '{twice}' stands there twice; rename one")
+        raise InputError(f"{path}: row 0: the column '{twice}' occurs twice; rename one")
     numbered = tuple(map(str, range(len(first))))
     return Dialect(tuple(names) if header else numbered, header, separator, decimal, encoding)
 
 
-def _refuse_settings(path: Path, reading: CloudSettings) -> None:
-    for name in ("key", "offsets", "counts"):
-        if getattr(reading, name) is not None:
-            raise InputError(
-                f"{path}: data.{name} is of HDF5 files, but data.source is csv; set data.{name} to null"
-            )
-
-
-def _axes(path: Path, dialect: Dialect, reading: CloudSettings) -> tuple[int, ...]:
-    columns = reading.columns
+def _choose_axes(path: Path, dialect: Dialect, wanted: CloudSettings) -> tuple[int, ...]:
+    columns = wanted.columns
     if columns is not None and all(isinstance(column, int) for column in columns):
-        return numbered_axes(len(dialect.names), reading, str(path))
+        return choose_numbered_axes(len(dialect.names), wanted, str(path))
     if not dialect.header:
         raise InputError(
             f"{path}: row 0: its {len(dialect.names)} columns have no names, expected a header with x, y, z; "
             "add one, or number x, y, z in data.columns: [0, 1, 2]"
         )
-    return tuple(dialect.names.index(name) for name in named_axes(dialect.names, reading, str(path)))
+    return tuple(dialect.names.index(name) for name in choose_named_axes(dialect.names, wanted, str(path)))
 
 
-def _frames(
+def _read_frames(
     path: Path, dialect: Dialect, axes: Sequence[int], texts: Sequence[int], stop: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (first row, frame) of the wanted columns, coordinates as float64 and others as text."""
@@ -192,7 +187,7 @@ def _frames(
             dtype=types,
             skipinitialspace=True,
             nrows=stop,
-            chunksize=tables.BLOCK_ROWS,
+            chunksize=cutting.BLOCK_ROWS,
         ) as reader:
             for frame in reader:
                 yield first, frame[[*axes, *texts]]  # `usecols` would let rows of too many cells pass
@@ -200,11 +195,11 @@ def _frames(
     except pd.errors.EmptyDataError:
         return
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(_bad_value(path, dialect, axes, str(error))) from None
+        raise InputError(_describe_failure(path, dialect, axes, str(error))) from None
 
 
-def _bad_value(path: Path, dialect: Dialect, axes: Sequence[int], error: str) -> str:
-    """Where the first coordinate stands that is no number; else what pandas says."""
+def _describe_failure(path: Path, dialect: Dialect, axes: Sequence[int], error: str) -> str:
+    """Where the first coordinate stands that is not a number; else what pandas says."""
     with path.open(newline="", encoding=dialect.encoding, errors="replace") as file:
         for row, parts in enumerate(csv.reader(file, delimiter=dialect.separator), -int(dialect.header)):
             for axis in axes if row >= 0 else ():

@@ -1,4 +1,4 @@
-"""How files of clouds are to be read where no settings say so: what is found out, and KEY=VALUE over it."""
+"""Files of clouds on the command line: what is found out about them, and KEY=VALUE that overrides it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.opening import Clouds, open_clouds
-from voxgen.sources.clouds.units import factor, is_pixels, is_unit
+from voxgen.sources.clouds.units import convert, is_pixels, is_unit
 
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".mat", ".loom")
 
@@ -25,32 +25,33 @@ def told_apart(arguments: Sequence[str]) -> tuple[list[Path], dict[str, object]]
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file is HDF5, or is called so and therefore has to be."""
+    """Whether a file is HDF5, or has a suffix that says it should be."""
     return path.suffix.lower() in HDF5 or bool(h5py.is_hdf5(path))
 
 
 @contextmanager
 def found_clouds(paths: Sequence[Path], given: Mapping[str, object]) -> Iterator[tuple[Clouds, str]]:
-    """The clouds of HDF5 or CSV files and their unit; settings `given` go before what is found out.
+    """The clouds of HDF5 or CSV files and their unit; settings `given` override what is found out.
 
-    The unit is nm, um or mm, whichever is nearest to what the first file states; unitless where it is silent.
+    The unit is nm, um or mm, whichever is nearest to that of the first file; unitless where it states none.
 
     Raises:
-        InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or fit.
+        InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or does not fit.
     """
     settings = {"source": "h5" if is_hdf5(paths[0]) else "csv", "unit": "nm", "min_points": 1} | dict(given)
     if "unit" not in given:
-        with open_clouds(paths[:1], _reading(settings)) as clouds:
+        with open_clouds(paths[:1], _to_wanted(settings)) as clouds:
             settings["unit"] = _nearest(clouds.found.unit_found)
-    reading = _reading(settings)
-    with open_clouds(paths, reading) as clouds:
-        yield clouds, reading.unit
+    wanted = _to_wanted(settings)
+    with open_clouds(paths, wanted) as clouds:
+        yield clouds, wanted.unit
 
 
-def _reading(values: Mapping[str, object]) -> CloudSettings:
+def _to_wanted(values: Mapping[str, object]) -> CloudSettings:
     try:
-        whole = dict.fromkeys(CloudSettings.model_fields) | dict(values)
-        return CloudSettings.model_validate_json(json.dumps(whole))
+        return CloudSettings.model_validate_json(
+            json.dumps(dict.fromkeys(CloudSettings.model_fields) | dict(values))
+        )
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise InputError(f"{found}; known: {', '.join(CloudSettings.model_fields)}") from None
@@ -71,5 +72,5 @@ def _nearest(stated: str | None) -> str:
         return "unitless"
     if not is_unit(stated):
         return "nm" if "," in stated else "unitless"
-    in_nm = 1.0 if is_pixels(stated) else factor(stated, "nm")
+    in_nm = 1.0 if is_pixels(stated) else convert(stated, "nm")
     return "nm" if in_nm < 1e3 else "um" if in_nm < 1e6 else "mm"
