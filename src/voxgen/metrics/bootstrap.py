@@ -7,7 +7,7 @@ Shapes: N items of one set, M items of another; an item may be a number or an ar
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -37,6 +37,10 @@ class Estimate:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         return cls(**content)
+
+    def at_least(self, bound: float) -> Self:
+        """The same with an interval that ends at a bound of the statistic."""
+        return replace(self, low=max(self.low, bound))
 
     def overlaps(self, other: "Estimate") -> bool:
         """Whether the two intervals share a value."""

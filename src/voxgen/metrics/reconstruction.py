@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from voxgen.metrics.similarity import DATA_RANGE
-from voxgen.metrics.volumes import sharpness
+from voxgen.metrics.volume_statistics import sharpness
 
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]

@@ -3,6 +3,8 @@
 Shapes: X, Y, Z voxels. `x` is the original and `r` what is compared with it, both in the network's range.
 """
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
@@ -55,6 +57,14 @@ def ms_ssim(x_XYZ: Volume, r_XYZ: Volume, window: int) -> float:
         similarity = luminance * structure if shape == shapes[-1] else structure
         score *= max(float(similarity.mean()), 0.0) ** weight
     return float(score)
+
+
+def ms_ssim_of_pairs(x_DXYZ: Volume, window: int) -> Map:
+    """MS-SSIM (D, D) of each pair of D volumes; 0 on the diagonal, which is no pair."""
+    similarity = np.zeros((len(x_DXYZ), len(x_DXYZ)))
+    for i, j in combinations(range(len(x_DXYZ)), 2):
+        similarity[i, j] = similarity[j, i] = ms_ssim(x_DXYZ[i], x_DXYZ[j], window)
+    return similarity
 
 
 def scales(shape: Shape, window: int) -> list[Shape]:

@@ -1,7 +1,7 @@
 """A set of volumes, cut down to what its scores need.
 
-Shapes: N volumes of a set, K histogram bins, S shells of a spectrum, F features, P points of a cloud, C = 3
-coordinates, D volumes kept whole; B volumes in a batch; X, Y, Z voxels.
+Shapes: N volumes per set, K histogram bins, S shells of a spectrum, F features, P points per cloud, C = 3
+coordinates, D volumes kept whole; B volumes per batch; X, Y, Z voxels.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.evaluation.reading import Batch
-from voxgen.metrics import volumes
+from voxgen.evaluation.volume_streams import Batch
+from voxgen.metrics import volume_statistics
 from voxgen.randomness import generator
 from voxgen.settings.evaluation import Measures
 from voxgen.volumes.grid import Grid, draw_points, occupied_above
@@ -43,8 +43,8 @@ class VolumeSet:
 
 
 @dataclass(frozen=True)
-class Looking:
-    """How all sets of an evaluation are looked at.
+class Description:
+    """How all sets of an evaluation are described.
 
     `upper` is the end of the histograms in the network's range; `features` are functions, by name, of
     volumes (B, X, Y, Z) in that range and of their foreground.
@@ -57,8 +57,8 @@ class Looking:
     evaluation: Measures
     seed: int
 
-    def described(self, name: str, batches: Iterable[Batch]) -> VolumeSet:
-        """Read a set batch by batch; points are drawn by the names of the set and of the volume."""
+    def describe(self, name: str, batches: Iterable[Batch]) -> VolumeSet:
+        """Read a set batch by batch; the names of set and volume address the points that are drawn."""
         evaluation, threshold = self.evaluation, occupied_above(self.grid)
         histograms, spectra, occupancy, pieces, sharpness, clouds = ([] for _ in range(6))
         whole: list[NDArray[np.float32]] = []
@@ -70,11 +70,11 @@ class Looking:
                 features[kind].append(function(x_BXYZ, counts_BXYZ > threshold))
             for one, counts, x in zip(ids, counts_BXYZ, x_BXYZ, strict=True):
                 foreground = counts > threshold
-                histograms.append(volumes.foreground_histogram(x, foreground, self.upper))
-                spectra.append(volumes.radial_power_spectrum(x, self.grid.spacing, SHELLS))
-                occupancy.append(volumes.occupancy(foreground))
-                pieces.append(volumes.connected_components(foreground).number)
-                sharpness.append(volumes.sharpness(x, foreground))
+                histograms.append(volume_statistics.foreground_histogram(x, foreground, self.upper))
+                spectra.append(volume_statistics.radial_power_spectrum(x, self.grid.spacing, SHELLS))
+                occupancy.append(volume_statistics.occupancy(foreground))
+                pieces.append(volume_statistics.connected_components(foreground).number)
+                sharpness.append(volume_statistics.sharpness(x, foreground))
                 whole.extend([x] if len(whole) < evaluation.diverse else [])
                 empty += not counts.any()
                 if self.grid.holds_counts and counts.sum() > 0:

@@ -1,0 +1,119 @@
+"""Scores of reconstructions beside baselines that need no network.
+
+Shapes: X, Y, Z voxels.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from voxgen.evaluation.metric_table import RECONSTRUCTION
+from voxgen.metrics.bootstrap import Bootstrap
+from voxgen.metrics.reconstruction import foreground_mask, poisson_redraw
+from voxgen.metrics.similarity import scales
+from voxgen.randomness import generator
+from voxgen.settings.evaluation import Measures
+from voxgen.volumes.grid import Grid, occupied_above
+from voxgen.volumes.intensity import Intensity
+
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+BASELINES = {
+    "zero": "an all-zero volume",
+    "blurred": "a blurred input",
+    "redrawn": "a Poisson redraw of each voxel",
+}
+WORST = 5  # volumes that are named
+
+
+@dataclass(frozen=True)
+class Case:
+    """A volume and what stands for it, as they are stored and (`x`, `r`) in the network's range.
+
+    `occupied` are the original's voxels above `threshold`, `mask` the same, dilated.
+    """
+
+    stored_x: Volume
+    stored_r: Volume
+    x: Volume
+    r: Volume
+    threshold: float
+    occupied: Mask
+    mask: Mask
+    window: int
+
+
+def score_reconstructions(
+    pairs: Iterable[tuple[str, Volume, Volume]], grid: Grid, law: Intensity, evaluation: Measures, seed: int
+) -> dict[str, Any]:
+    """All scores of ids with their volume and its reconstruction; one pair is in memory at a time."""
+    entries = [entry for entry in RECONSTRUCTION if grid.holds_counts or not entry.counts]
+    found: dict[str, list[dict[str, float]]] = {}
+    ids = []
+    for one, x_XYZ, r_XYZ in pairs:
+        ids.append(one)
+        blurred = gaussian_filter(x_XYZ, evaluation.blur)
+        volumes = {"model": r_XYZ, "zero": np.zeros_like(x_XYZ), "blurred": blurred}
+        if grid.holds_counts:
+            volumes["redrawn"] = poisson_redraw(x_XYZ, generator(seed, f"redrawn {one}"))
+        for name, volume in volumes.items():
+            case = _case(x_XYZ, volume, grid, law, evaluation)
+            scores = {entry.key: entry.score.function(case) for entry in entries if entry.score}
+            found.setdefault(name, []).append(scores)
+    model = found["model"]
+    worst = np.argsort([scores["ssim"] for scores in model], kind="stable")[:WORST]
+    return {
+        "n": len(ids),
+        "references": {name: words for name, words in BASELINES.items() if name in found},
+        "metrics": _summarise(found, grid, evaluation, seed),
+        "worst": [ids[i] for i in worst],
+        "volumes": [{"id": one, **scores} for one, scores in zip(ids, model, strict=True)],
+    }
+
+
+def _case(x_XYZ: Volume, r_XYZ: Volume, grid: Grid, law: Intensity, evaluation: Measures) -> Case:
+    threshold = occupied_above(grid)
+    return Case(
+        x_XYZ,
+        r_XYZ,
+        law.to_network(x_XYZ),
+        law.to_network(r_XYZ),
+        threshold,
+        x_XYZ > threshold,
+        foreground_mask(x_XYZ, threshold, evaluation.dilation),
+        evaluation.ssim_window,
+    )
+
+
+def _summarise(
+    found: dict[str, list[dict[str, float]]], grid: Grid, evaluation: Measures, seed: int
+) -> dict[str, Any]:
+    """Each metric's mean over the volumes, of the model and of the baselines."""
+    bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)
+    kind = "counts" if grid.holds_counts else "intensity"
+    values = {
+        "window": evaluation.ssim_window,
+        "dilation": evaluation.dilation,
+        "scales": len(scales(grid.shape, evaluation.ssim_window)),
+        "occupied": f"of voxels above {occupied_above(grid):.3g} {kind}",
+    }
+    summary = {}
+    for entry in RECONSTRUCTION:
+        if entry.key in found["model"][0]:
+            metric = entry.fill(values)
+            estimates = {
+                name: bootstrap.mean(np.array([one[entry.key] for one in scores]), entry.key)
+                for name, scores in found.items()
+            }
+            beside = {f"{BASELINES[name]} at": estimates[name] for name in found if name in BASELINES}
+            summary[entry.key] = {
+                **metric.to_json(),
+                **{name: estimate.to_json() for name, estimate in estimates.items()},
+                "finding": metric.finding(estimates["model"], beside),
+            }
+    return summary
