@@ -7,9 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from voxgen.figures import splits
-from voxgen.figures import volumes as side_by_side
-from voxgen.figures.history import save_history
+from voxgen.figures import split_sheets
+from voxgen.figures import volume_sheets as side_by_side
+from voxgen.figures.training_curves import save_history
 from voxgen.figures.sheet import (
     SIGNED,
     Quantity,
@@ -20,8 +20,8 @@ from voxgen.figures.sheet import (
     projection,
     round_length,
 )
-from voxgen.figures.splits import Shown, save_data_preview, save_statistics
-from voxgen.figures.volumes import Reconstructed, save_preview, save_reconstructions
+from voxgen.figures.split_sheets import Shown, save_data_preview, save_statistics
+from voxgen.figures.volume_sheets import Reconstructed, save_preview, save_reconstructions
 
 Shape = tuple[int, int, int]
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 with job(snakemake) as settings:
-    from voxgen.pages.sources import Data, Run, Scores
+    from voxgen.pages.report_inputs import Data, Run, Scores
     from voxgen.stages.report import report
 
     given = snakemake.input

@@ -14,7 +14,7 @@ from voxgen.cli.listing import Listing, listed
 from voxgen.cli.reading import told_apart
 from voxgen.cli.serving import PageServer
 from voxgen.errors import InputError
-from voxgen.pages.viewing import Shown, item, page, policy
+from voxgen.pages.view_page import Shown, item, page, policy
 
 ITEM = re.compile(r"/items/([0-9]{1,9})")
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")

@@ -4,6 +4,7 @@ Shapes: N volumes or clouds per set, F features, P points per cloud, C = 3 coord
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,8 @@ def _take_clouds(
         "matched_points": points,
     }
     return {
-        "chamfer": _matrices(clouds, lambda *pair: chamfer_matrix(*pair, device=device)),
-        "emd": _matrices(matched, lambda *pair: earth_movers_matrix(*pair, threads=threads)),
+        "chamfer": _matrices(clouds, partial(chamfer_matrix, device=device)),
+        "emd": _matrices(matched, partial(earth_movers_matrix, threads=threads)),
         "cells": dict(zip(clouds, cells, strict=True)),
     }, values
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from voxgen.io.files import replacing
 
+Item = TypeVar("Item")
 Image = NDArray[np.floating]
 Volume = NDArray[np.floating]
 Axis = Literal["x", "y", "z"]
@@ -160,6 +161,12 @@ def in_words(length: float, unit: str) -> str:
     if unit == "nm" and length >= 1000:
         length, unit = length / 1000, "um"
     return f"{length:g} {'' if unit == 'unitless' else unit.replace('um', 'µm')}".strip()
+
+
+def pick_evenly(rows: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the rows, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)
+    return [rows[i] for i in np.unique(places)]
 
 
 def tidy(axes: Axes) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.errors import InputError
-from voxgen.figures.loader import save_loader
+from voxgen.figures.loader_speeds import save_loader
 from voxgen.io.files import read_json, write_table
 from voxgen.machine.ahead import ahead
 from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voxgen.io.files import replacing
-from voxgen.pages.report import report_page
-from voxgen.pages.sources import Data, Run, Scores
+from voxgen.pages.report_inputs import Data, Run, Scores
+from voxgen.pages.report_page import report_page
 
 
 def report(
@@ -19,8 +19,8 @@ def report(
 ) -> None:
     """Write the report: figures and volumes are embedded, nothing is loaded from elsewhere.
 
-    `figures` maps places of the page (`voxgen.pages.report.FIGURES`) to PNGs, `histories` the caption of each
-    training to the PNG of its losses.
+    `figures` maps places of the page (`voxgen.pages.report_page.FIGURES`) to PNGs, `histories` the caption of
+    each training to the PNG of its losses.
     """
     page = report_page(title, scores, data, run, figures, histories)
     with replacing(out) as temporary:

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from voxgen.io.files import digest, iterate_table
-from voxgen.pages.comparing.runs import Run
-from voxgen.pages.tables import Json
+from voxgen.pages.comparing.finished_runs import FinishedRun
+from voxgen.pages.score_tables import NONE, Json
 
 NOT_SETTINGS = ("kind", "made_from", "grid", "intensity", "scale", "latent_shape")  # of a config.json
 SPLITS = ("train", "val", "test")
-NONE = "–"
-ALL = "Compared are all settings but those of the machine, as evaluation/summary.json recorded them."
+ALL = "All settings except those of the machine are compared, as evaluation/summary.json recorded them."
 SOME = (
-    "Not every run recorded its settings in evaluation/summary.json: compared is what other "
-    "results record, without how raw data were read, the autoencoder's loss and patches, and most of the "
-    "evaluation."
+    "Not every run recorded its settings in evaluation/summary.json: what other results record is compared, "
+    "which leaves out how raw data were read, the autoencoder's loss and patches, and most of the evaluation."
 )
 
 
@@ -27,7 +25,7 @@ class Setting:
     values: Sequence[str]
 
 
-def differing(runs: Sequence[Run]) -> list[Setting]:
+def list_differences(runs: Sequence[FinishedRun]) -> list[Setting]:
     """Settings that are not the same in all runs that recorded their part.
 
     A part that a run does not have makes no difference: it is missing as a whole.
@@ -43,23 +41,23 @@ def differing(runs: Sequence[Run]) -> list[Setting]:
     return found
 
 
-def all_recorded(runs: Sequence[Run]) -> bool:
+def all_recorded(runs: Sequence[FinishedRun]) -> bool:
     """Whether the runs recorded all of their settings."""
     return all("settings" in run.parts.get("summary", {}) for run in runs)
 
 
-def extent(runs: Sequence[Run]) -> str:
+def describe_extent(runs: Sequence[FinishedRun]) -> str:
     """Which settings are compared, in words."""
     return ALL if all_recorded(runs) else SOME
 
 
-def _given(run: Run) -> dict[str, dict[str, Any]]:
+def _given(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """The settings of the whole run, and what its splits came to."""
     splits = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
     return {**splits, "settings": dict(_flat(run.parts["summary"]["settings"], ""))}
 
 
-def _recorded(run: Run) -> dict[str, dict[str, Any]]:
+def _recorded(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """Part to its settings, named as in config.yaml where it has them."""
     found = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
     for part in ("grid", "intensity"):
@@ -84,7 +82,7 @@ def _recorded(run: Run) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _split(run: Run, split: str) -> dict[str, Any]:
+def _split(run: FinishedRun, split: str) -> dict[str, Any]:
     """How many volumes a split has, and the digest of its manifest, which changes with their voxels."""
     manifest = run.results / "voxels" / f"{split}.csv"
     if not manifest.is_file():

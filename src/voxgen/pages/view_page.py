@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 from voxgen.figures.sheet import Image, Quantity, Scale, Volume, colour_scale, in_words, projection, telling
 from voxgen.pages.rendering import embedded, own, rendered
-from voxgen.pages.shown import thinned
-from voxgen.pages.viewer import Choice, cloud_choice, scene, script, style, volume_choice
+from voxgen.pages.sample_scenes import thin_out
+from voxgen.pages.scenes import Choice, cloud_choice, scene, script, style, volume_choice
 
 VOXELS = 10_000_000  # drawn of a volume, a head at 1 mm: more take many seconds
 POINTS = 200_000  # drawn of a cloud
@@ -50,7 +50,7 @@ def shown_volume(
     """A volume with edges `spacing` [unit]; coarser where it has many voxels."""
     sparse = volume_XYZ.min() >= 0 and np.mean(volume_XYZ == 0) >= EMPTY
     view = quantity or ("counts in a voxel" if sparse else "intensity")
-    fewer = thinned(volume_XYZ, VOXELS, counts=view == "counts in a voxel")
+    fewer = thin_out(volume_XYZ, VOXELS, counts=view == "counts in a voxel")
     edges = np.multiply(spacing, volume_XYZ.shape) / fewer.shape
     *along, last = (f"{edge:.3g}" for edge in spacing)
     sizes = " × ".join([*along, in_words(float(last), unit)])
