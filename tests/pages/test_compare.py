@@ -12,20 +12,22 @@ from compare_fixture import change, set_value, write_run
 from report_fixture import estimate
 from voxgen.cli.main import main
 from voxgen.errors import InputError
+from voxgen.figures.sheet import png
+from voxgen.figures.training_curves import draw_validation
 from voxgen.io.files import write_json
-from voxgen.pages.comparing.comparability import comparability
-from voxgen.pages.comparing.comparison import Comparison, comparison
-from voxgen.pages.comparing.course import curves, loss_picture, loss_rows, times
-from voxgen.pages.comparing.runs import PARTS, read_runs
-from voxgen.pages.comparing.scores import NOT_COMPARABLE, OVERLAP
+from voxgen.pages.comparing.comparability import check_comparability
+from voxgen.pages.comparing.comparison import Comparison, compare_runs
+from voxgen.pages.comparing.finished_runs import PARTS, read_runs
+from voxgen.pages.comparing.progress import compare_times, loss_rows, validation_curves
+from voxgen.pages.comparing.run_scores import NOT_COMPARABLE, OVERLAP
 
 
 def compared(*projects: Path) -> Comparison:
-    return comparison(read_runs(projects))
+    return compare_runs(read_runs(projects))
 
 
 def verdicts(found: Comparison, place: int = 1) -> dict[str, str]:
-    return {row.label: row.cells[place].verdict for block in found.blocks for row in block.rows}
+    return {row.label: row.cells[place].outcome for table in found.tables for row in table.rows}
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_equal_runs_differ_in_nothing(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert (found.reasons, found.doubts, found.missing, found.settings) == ([], [], [], [])
     assert set(verdicts(found).values()) == {OVERLAP, ""}  # "": latents have no interval
-    assert found.readings == ["second beside first: of 6 scores no difference beyond the intervals in 6."]
+    assert found.findings == ["second beside first: of 6 scores no difference beyond the intervals in 6."]
 
 
 def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path]) -> None:
@@ -120,7 +122,7 @@ def test_verdicts_follow_direction_and_intervals(
     assert set(verdicts(found, 0).values()) == {""}
     said = {OVERLAP: "no difference beyond the intervals in 6"}
     where = f"{'reconstruction' if part == 'reconstruction' else 'samples'}: {label}"
-    assert said.get(verdict, f"of 6 scores {verdict} in 1 ({where})") in found.readings[0]
+    assert said.get(verdict, f"of 6 scores {verdict} in 1 ({where})") in found.findings[0]
 
 
 def test_copies_are_judged_by_their_share(two: tuple[Path, Path]) -> None:
@@ -128,7 +130,7 @@ def test_copies_are_judged_by_their_share(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert verdicts(found)["In voxels"] == "worse"
     assert verdicts(found)["In the latent space"] == OVERLAP
-    assert found.blocks[-1].rows[0].references == ["1 %"]
+    assert found.tables[-1].rows[0].cells[-1].lines == ["1 %"]
 
 
 def test_other_test_volumes_are_not_comparable(two: tuple[Path, Path]) -> None:
@@ -137,14 +139,14 @@ def test_other_test_volumes_are_not_comparable(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert found.reasons == ["second beside first: other test volumes: of 3 and 2 volumes 2 are the same"]
     assert set(verdicts(found).values()) == {NOT_COMPARABLE, ""}
-    assert found.readings == ["second beside first: not comparable."]
+    assert found.findings == ["second beside first: not comparable."]
 
 
 def test_the_same_ids_with_other_voxels_are_other_volumes(two: tuple[Path, Path]) -> None:
     first, second = read_runs(two)
     assert second.test is not None
     changed = replace(second, test=second.test | {"test-1": "other"})
-    (reason,) = comparability(first, changed).reasons
+    (reason,) = check_comparability(first, changed).reasons
     assert reason == "other test volumes: the ids are the same, but 1 of 3 and 3 volumes differ"
 
 
@@ -199,10 +201,10 @@ def test_sets_of_other_sizes_are_not_compared(two: tuple[Path, Path]) -> None:
     change(two[1], "samples", set_value("occupancy", 0.5, n=4))
     found = compared(*two)
     assert found.doubts == [
-        "second beside first: scores (samples) rest on 6 and 4 volumes a set: "
+        "second beside first: scores (samples) rest on 6 and 4 volumes per set: "
         "those of different n are not compared"
     ]
-    assert found.blocks[1].sizes == "first: 6 volumes a set; second: 4 volumes a set"
+    assert found.tables[1].sizes == "first: 6 volumes per set; second: 4 volumes per set"
     assert verdicts(found)["occupancy"] == NOT_COMPARABLE
     assert verdicts(found)["1-NNA"] == OVERLAP
 
@@ -212,8 +214,8 @@ def test_a_metric_that_means_something_else_is_another(two: tuple[Path, Path]) -
     change(two[1], "samples", lambda c: c["metrics"]["1-nna"].update(train=estimate(0.6)))
     found = compared(*two)
     assert verdicts(found)["1-NNA"] == NOT_COMPARABLE
-    rows = {row.label: row for block in found.blocks for row in block.rows}
-    assert rows["1-NNA"].references == ["first: 52.0 % [50.0, 54.0]", "second: 60.0 % [58.0, 62.0]"]
+    rows = {row.label: row for table in found.tables for row in table.rows}
+    assert rows["1-NNA"].cells[-1].lines == ["first: 52.0 % [50.0, 54.0]", "second: 60.0 % [58.0, 62.0]"]
 
 
 def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +239,7 @@ def test_the_first_run_may_be_the_one_without_scores(two: tuple[Path, Path]) -> 
     shutil.rmtree(two[0] / "results" / "evaluation")
     found = compared(*two)
     assert set(verdicts(found).values()) == {""}
-    assert found.readings == ["second beside first: they share no score."]
+    assert found.findings == ["second beside first: they share no score."]
 
 
 def test_columns_stand_below_one_another(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -292,10 +294,10 @@ def test_losses_and_times(two: tuple[Path, Path]) -> None:
         ["Autoencoder: last validation loss", "0.5", "–"],
         ["Autoencoder: lowest validation loss", "0.25 (epoch 2)", "–"],
     ]
-    assert [curve.run for curve in curves(runs, "autoencoder")] == ["first"]
-    assert loss_picture(curves(runs, "diffusion"), "t") == loss_picture(curves(runs, "diffusion"), "t")
+    assert [curve.label for curve in validation_curves(runs, "autoencoder")] == ["first"]
+    assert len({png(draw_validation(validation_curves(runs, "diffusion"), "t")) for _ in range(2)}) == 1
     write_json(two[0] / "results" / "logs" / "environment.json", {"cpu": {"name": "fast"}, "gpus": []})
-    assert times(runs) == [["cpu", "name fast", "–"], ["sample", "1 min 15 s", "1 min 15 s"]]
+    assert compare_times(runs) == [["cpu", "name fast", "–"], ["sample", "1 min 15 s", "1 min 15 s"]]
 
 
 def test_losses_in_other_latents_are_said_to_be_others(two: tuple[Path, Path]) -> None:

@@ -9,7 +9,7 @@ from matplotlib.image import imsave
 
 from report_fixture import COUNTS, estimate, write_data, write_scores
 from voxgen.io.files import read_json, write_json, write_table
-from voxgen.pages.comparing.runs import PARTS
+from voxgen.pages.comparing.finished_runs import PARTS
 from voxgen.volumes.grid import Grid
 
 LAW = {"law": "log1p", "divisor": 1.5}
