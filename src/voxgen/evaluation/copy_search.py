@@ -106,7 +106,7 @@ def _judge(
         f"{100 * QUANTILE:g} % quantile of {len(tested)} test volumes; {100 * expected:.1f} % are expected"
     )
     return {
-        **MEMORISED.metric.to_json(),
+        **MEMORISED.to_json(),
         "label": space.label,
         "share": share.to_json(),
         "expected": expected,

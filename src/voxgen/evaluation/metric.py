@@ -92,18 +92,17 @@ class Score:
     """How a metric is computed.
 
     Attributes:
-        function: of a reconstruction's case, of two sets of items, or of three matrices of distances.
-        items: what it takes of the sets of volumes.
+        function: of what is named by `takes`, separated by blanks.
         interval: "mean" of one number per item, or how a statistic of two sets is resampled.
         purpose: what addresses the resampling; the metric's key where it is empty.
-        given: names of the values that the function takes by keyword.
+        given: a value that the statistic takes by keyword.
     """
 
     function: Callable[..., Any]
-    items: str = ""
+    takes: str
     interval: Literal["mean", "pair", "jackknife", "counted"] = "mean"
     purpose: str = ""
-    given: tuple[str, ...] = ()
+    given: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,9 +111,8 @@ class Entry:
 
     key: str
     metric: Metric
-    score: Score | None = None
+    score: Score
     gate: Gate | None = None
-    counts: bool = False  # whether only volumes of counts have it
 
     def fill(self, values: Mapping[str, Any]) -> Metric:
         """The metric with `values` in its texts."""

@@ -4,7 +4,6 @@ Shapes: X, Y, Z voxels.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from voxgen.volumes.grid import Grid, occupied_above
 from voxgen.volumes.intensity import Intensity
 
 Volume = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 BASELINES = {
     "zero": "an all-zero volume",
@@ -31,28 +29,10 @@ BASELINES = {
 WORST = 5  # volumes that are named
 
 
-@dataclass(frozen=True)
-class Case:
-    """A volume and what stands for it, as they are stored and (`x`, `r`) in the network's range.
-
-    `occupied` are the original's voxels above `threshold`, `mask` the same, dilated.
-    """
-
-    stored_x: Volume
-    stored_r: Volume
-    x: Volume
-    r: Volume
-    threshold: float
-    occupied: Mask
-    mask: Mask
-    window: int
-
-
 def score_reconstructions(
     pairs: Iterable[tuple[str, Volume, Volume]], grid: Grid, law: Intensity, evaluation: Measures, seed: int
 ) -> dict[str, Any]:
     """All scores of ids with their volume and its reconstruction; one pair is in memory at a time."""
-    entries = [entry for entry in RECONSTRUCTION if grid.holds_counts or not entry.counts]
     found: dict[str, list[dict[str, float]]] = {}
     ids = []
     for one, x_XYZ, r_XYZ in pairs:
@@ -62,9 +42,7 @@ def score_reconstructions(
         if grid.holds_counts:
             volumes["redrawn"] = poisson_redraw(x_XYZ, generator(seed, f"redrawn {one}"))
         for name, volume in volumes.items():
-            case = _case(x_XYZ, volume, grid, law, evaluation)
-            scores = {entry.key: entry.score.function(case) for entry in entries if entry.score}
-            found.setdefault(name, []).append(scores)
+            found.setdefault(name, []).append(_score(x_XYZ, volume, grid, law, evaluation))
     model = found["model"]
     worst = np.argsort([scores["ssim"] for scores in model], kind="stable")[:WORST]
     return {
@@ -76,18 +54,27 @@ def score_reconstructions(
     }
 
 
-def _case(x_XYZ: Volume, r_XYZ: Volume, grid: Grid, law: Intensity, evaluation: Measures) -> Case:
+def _score(
+    x_XYZ: Volume, r_XYZ: Volume, grid: Grid, law: Intensity, evaluation: Measures
+) -> dict[str, float]:
+    """All scores of a stored volume and of what stands for it."""
     threshold = occupied_above(grid)
-    return Case(
-        x_XYZ,
-        r_XYZ,
-        law.to_network(x_XYZ),
-        law.to_network(r_XYZ),
-        threshold,
-        x_XYZ > threshold,
-        foreground_mask(x_XYZ, threshold, evaluation.dilation),
-        evaluation.ssim_window,
-    )
+    named = {
+        "stored_x": x_XYZ,
+        "stored_r": r_XYZ,
+        "x": law.to_network(x_XYZ),
+        "r": law.to_network(r_XYZ),
+        "threshold": threshold,
+        "occupied": x_XYZ > threshold,
+        "mask": foreground_mask(x_XYZ, threshold, evaluation.dilation),
+        "window": evaluation.ssim_window,
+        **({"counts_x": x_XYZ, "counts_r": r_XYZ} if grid.holds_counts else {}),
+    }
+    return {
+        entry.key: entry.score.function(*(named[name] for name in entry.score.takes.split()))
+        for entry in RECONSTRUCTION
+        if named.keys() >= set(entry.score.takes.split())
+    }
 
 
 def _summarise(
@@ -100,7 +87,7 @@ def _summarise(
         "window": evaluation.ssim_window,
         "dilation": evaluation.dilation,
         "scales": len(scales(grid.shape, evaluation.ssim_window)),
-        "occupied": f"of voxels above {occupied_above(grid):.3g} {kind}",
+        "above": f"of voxels above {occupied_above(grid):.3g} {kind}",
     }
     summary = {}
     for entry in RECONSTRUCTION:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from voxgen.evaluation.metric import Score
+from voxgen.evaluation.metric import Entry
 from voxgen.evaluation.metric_table import SAMPLES
-from voxgen.evaluation.set_items import take_items
+from voxgen.evaluation.set_items import Items, Values, take_items
 from voxgen.evaluation.volume_sets import SHELLS, Description, VolumeSet
 from voxgen.evaluation.volume_streams import Batch, read_batches, rebuild
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
@@ -55,17 +55,14 @@ def score_samples(
     bootstrap = Bootstrap(how.evaluation.bootstrap, how.evaluation.confidence, how.seed)
     metrics: dict[str, Any] = {}
     for entry in SAMPLES:
-        if entry.score and entry.score.items in items:
+        if found := _estimate(entry, items, values, bootstrap):
             metric = entry.fill(values)
-            given = {name: values[name] for name in entry.score.given}
-            found = _estimate(entry.score, items[entry.score.items], given, bootstrap, entry.key)
-            if found:
-                metrics[entry.key] = {
-                    **metric.to_json(),
-                    "n": found["samples"].n,
-                    **{name: estimate.to_json() for name, estimate in found.items()},
-                    "finding": metric.finding(found["samples"], {"a floor of": found["train"]}),
-                }
+            metrics[entry.key] = {
+                **metric.to_json(),
+                "n": found["samples"].n,
+                **{name: estimate.to_json() for name, estimate in found.items()},
+                "finding": metric.finding(found["samples"], {"a floor of": found["train"]}),
+            }
     summary = {
         "n": len(sets["test"].occupancy),
         "device": device,
@@ -101,26 +98,25 @@ def _choose(rows: Rows, n: int, seed: int, name: str) -> list[str]:
     return [rows[i]["id"] for i in sorted(order)]
 
 
-def _estimate(
-    score: Score, items: Mapping[str, Any], given: Mapping[str, Any], bootstrap: Bootstrap, key: str
-) -> dict[str, Estimate]:
+def _estimate(entry: Entry, items: Items, values: Values, bootstrap: Bootstrap) -> dict[str, Estimate]:
     """The score of samples and of each reference against the test split; none for too few items."""
-    names = ("samples", *REFERENCES)
-    if min(len(items[name]) for name in (*names, *({"test"} & items.keys()))) < LEAST[score.interval]:
+    score, purpose = entry.score, entry.score.purpose or entry.key
+    taken = [items.get(name, {"": ()}) for name in score.takes.split()]
+    if min(len(one) for item in taken for one in item.values()) < LEAST[score.interval]:
         return {}
-    purpose, function = score.purpose or key, partial(score.function, **given)
+    function = partial(score.function, **{score.given: values[score.given]} if score.given else {})
 
     def estimate(name: str) -> Estimate:
         if score.interval == "mean":
-            return bootstrap.mean(function(*items[name]), purpose)
-        a, b = items[name], items["test"]
+            return bootstrap.mean(function(*(item[name] for item in taken)), purpose)
+        a, b = taken[0][name], taken[0]["test"]
         if score.interval == "counted":
             return bootstrap.counted(function(a, b), len(a), len(b), purpose)
         if score.interval == "pair":
             return bootstrap.pair(function, a, b, purpose)
         return bootstrap.jackknife(function, a, b, purpose).at_least(0.0)  # a distance
 
-    return {name: estimate(name) for name in names}
+    return {name: estimate(name) for name in ("samples", *REFERENCES)}
 
 
 def _mean_spectra(sets: Mapping[str, VolumeSet], how: Description) -> dict[str, Any]:

@@ -19,47 +19,32 @@ from voxgen.volumes.grid import Grid
 
 Array = NDArray[np.float64]
 Sets = Mapping[str, VolumeSet]
-Items = dict[str, dict[str, Any]]  # what is taken of a set, of each set by its name
-Distance = Callable[..., Array]
+Items = dict[str, dict[str, Any]]  # what is taken, of each set by its name
+Values = dict[str, Any]
 
 FEWEST = 3  # volumes whose features have distances
 
 
-def take_items(
-    sets: Sets, how: Description, device: str, threads: int
-) -> tuple[Items, dict[str, float | int | str]]:
+def take_items(sets: Sets, how: Description, device: str, threads: int) -> tuple[Items, Values]:
     """The items of all sets, "test" among them, and values by name; what too few volumes allow is missing."""
-    test = sets["test"]
-    items: Items = {
-        "histograms": {name: one.histograms for name, one in sets.items()},
-        "spectra": {name: one.spectra for name, one in sets.items()},
-        "occupancy": {name: one.occupancy for name, one in sets.items()},
-        "sharpness": {name: one.sharpness for name, one in sets.items()},
-        "pieces": {name: one.pieces for name, one in sets.items()},
-    }
-    window = how.evaluation.ssim_window
+    test, window = sets["test"], how.evaluation.ssim_window
+    kept = ("histograms", "spectra", "occupancy", "sharpness", "pieces")
+    items: Items = {item: {name: getattr(one, item) for name, one in sets.items()} for item in kept}
     if min(len(one.whole) for one in sets.values()) > 1:
         items["similarity"] = {name: ms_ssim_of_pairs(one.whole, window) for name, one in sets.items()}
-    values: dict[str, float | int | str] = {
-        "upper": how.upper,
-        "window": window,
-        "counted": int(counted_shells(test.spectra).sum()),
-        "shells": test.spectra.shape[1],
-    }
+    shells = {"counted": int(counted_shells(test.spectra).sum()), "shells": test.spectra.shape[1]}
+    values: Values = {"upper": how.upper, "window": window, **shells}
     for kind in how.features if len(test.occupancy) >= FEWEST else ():
         features = _standardise({name: one.features[kind] for name, one in sets.items()})
         values[kind] = features["test"].shape[1]
-        if values[kind]:
-            items[f"features {kind}"] = features
+        items |= {kind: features} if values[kind] else {}
     if min(len(one.clouds) for one in sets.values()) > 1:
         clouds, found = _take_clouds(sets, how, device, threads)
         items, values = items | clouds, values | found
     return items, values
 
 
-def _take_clouds(
-    sets: Sets, how: Description, device: str, threads: int
-) -> tuple[Items, dict[str, float | int | str]]:
+def _take_clouds(sets: Sets, how: Description, device: str, threads: int) -> tuple[Items, Values]:
     """Matrices of distances, and histograms of points.
 
     Sets are cut to the smallest number of clouds, and for the earth mover's distance further, to the first
@@ -71,28 +56,22 @@ def _take_clouds(
     few, points = min(n, how.evaluation.matched_clouds), how.evaluation.matched_points
     matched = {name: one[:few, :points] for name, one in clouds.items()}
     cells = point_histograms(list(clouds.values()), scale * np.array(how.grid.bounds))
-    values: dict[str, float | int | str] = {
-        "length": unit,
-        "area": f"{unit}²" if unit else "",
-        "points": how.evaluation.points,
-        "matched_clouds": few,
-        "matched_points": points,
-    }
-    return {
-        "chamfer": _matrices(clouds, partial(chamfer_matrix, device=device)),
-        "emd": _matrices(matched, partial(earth_movers_matrix, threads=threads)),
+    items = {
+        **_matrices("chamfer", clouds, partial(chamfer_matrix, device=device)),
+        **_matrices("emd", matched, partial(earth_movers_matrix, threads=threads)),
         "cells": dict(zip(clouds, cells, strict=True)),
-    }, values
+    }
+    units = {"length": unit, "area": f"{unit}²" if unit else ""}
+    sizes = {"points": how.evaluation.points, "matched_clouds": few, "matched_points": points}
+    return items, {**units, **sizes}
 
 
-def _matrices(clouds: Mapping[str, Array], distance: Distance) -> dict[str, tuple[Array, ...]]:
+def _matrices(key: str, clouds: Mapping[str, Array], distance: Callable[..., Array]) -> Items:
     """Distances within each set, within the test set, and between the two; each is computed once."""
     within = {name: distance(one) for name, one in clouds.items()}
-    return {
-        name: (within[name], within["test"], distance(one, clouds["test"]))
-        for name, one in clouds.items()
-        if name != "test"
-    }
+    others = {name: one for name, one in clouds.items() if name != "test"}
+    across = {name: distance(one, clouds["test"]) for name, one in others.items()}
+    return {key: within, f"{key}_test": dict.fromkeys(others, within["test"]), f"{key}_across": across}
 
 
 def _length_unit(grid: Grid) -> tuple[str, float]:

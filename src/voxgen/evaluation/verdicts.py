@@ -4,8 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from voxgen.evaluation.metric import Entry, Metric
-from voxgen.evaluation.metric_table import LATENT_STD, MEMORISED, RECONSTRUCTION, SAMPLES
+from voxgen.evaluation.metric import Entry, Gate, Metric
+from voxgen.evaluation.metric_table import (
+    LATENT_GATE,
+    LATENT_STD,
+    MEMORISED,
+    MEMORISED_GATE,
+    RECONSTRUCTION,
+    SAMPLES,
+)
 from voxgen.metrics.bootstrap import Estimate
 from voxgen.settings.evaluation import Gates
 
@@ -40,41 +47,37 @@ def _judge_metrics(
     entries: Sequence[Entry], metrics: Content, model: str, gates: Gates
 ) -> list[dict[str, Any]]:
     return [
-        _judge(entry, Estimate.from_json(metrics[entry.key][model]), metrics[entry.key], gates)
+        _judge(entry.metric, entry.gate, Estimate.from_json(found[model]), found, gates)
         for entry in entries
-        if entry.gate and entry.key in metrics
+        if entry.gate and (found := metrics.get(entry.key))
     ]
 
 
 def _judge_latents(latent: Content, gates: Gates) -> dict[str, Any]:
     std = float(latent["std"])
     without_interval = Estimate(std, std, std, int(latent["n"]))
-    return _judge(LATENT_STD, without_interval, {}, gates, text=f"{std:.3f}")
+    return _judge(LATENT_STD, LATENT_GATE, without_interval, {}, gates, text=f"{std:.3f}")
 
 
 def _judge_space(space: Content, gates: Gates) -> dict[str, Any]:
     """The share of copies, which rests on the samples and on the test volumes."""
     share = Estimate.from_json(space["share"])
-    named = replace(MEMORISED.metric, label=f"{MEMORISED.metric.label}, {space['label']}")
-    known = replace(share, n=min(share.n, int(space["n_test"])))
-    return _judge(replace(MEMORISED, metric=named), known, space, gates)
+    metric = replace(MEMORISED, label=f"{MEMORISED.label}, {space['label']}")
+    return _judge(metric, MEMORISED_GATE, replace(share, n=min(share.n, int(space["n_test"]))), space, gates)
 
 
-def _judge(entry: Entry, estimate: Estimate, beside: Content, gates: Gates, text: str = "") -> dict[str, Any]:
+def _judge(
+    metric: Metric, gate: Gate, estimate: Estimate, beside: Content, gates: Gates, text: str = ""
+) -> dict[str, Any]:
     """A metric under its gate, with the references that stand `beside` it; `text` is its value in words."""
-    metric, gate = entry.metric, entry.gate
-    assert gate is not None
     limits: Limits = getattr(gates, gate.limits)
-    known = beside[gate.beyond] if gate.beyond else None
-    offset = (
-        0.0 if known is None else metric.shortfall(known["value"] if isinstance(known, Mapping) else known)
-    )
-    found = _verdict(metric, estimate, offset, limits)
-    scale = 100 if metric.unit == "%" else 1
-    asked = gate.words.format(*(scale * limit for limit in limits), expected=_percent(beside.get("expected")))
+    reference, text = beside.get(gate.beyond), text or estimate.text(metric.unit)
+    known = reference["value"] if isinstance(reference, Mapping) else reference
+    found = _verdict(metric, estimate, 0.0 if known is None else metric.shortfall(known), limits)
+    scale, expected = (100 if metric.unit == "%" else 1), f"{100 * (known or 0):.2g} %"
+    asked = gate.words.format(*(scale * limit for limit in limits), expected=expected)
     if estimate.n < FEWEST:
         asked += f"; n = {estimate.n} is too few"
-    text = text or estimate.text(metric.unit)
     return {
         "metric": metric.label,
         "value": text,
@@ -92,10 +95,6 @@ def _verdict(metric: Metric, estimate: Estimate, offset: float, limits: Limits) 
     if metric.shortfall(estimate.value) - offset <= passes:
         return "pass"
     return "fail" if metric.least_shortfall(estimate) - offset > fails else "look"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.2g} %"
 
 
 def _is_worse(content: Content) -> bool:

@@ -124,7 +124,7 @@ def _compare(first: Measured, score: Measured, may: bool, part: str) -> str:
 def _latents(runs: Sequence[FinishedRun]) -> tuple[Metric, list[Cell]]:
     values = [run.parts.get("samples", {}).get("latent", {}).get("std") for run in runs]
     words = [NONE if value is None else f"{value:.3f}" for value in values]
-    return LATENT_STD.metric, [Cell([one]) for one in (*words, NONE)]
+    return LATENT_STD, [Cell([one]) for one in (*words, NONE)]
 
 
 def _sizes(runs: Sequence[FinishedRun], part: str) -> str:
