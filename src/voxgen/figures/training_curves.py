@@ -81,7 +81,7 @@ def _draw_losses(axes: Axes, curves: Sequence[Curve], words: str, title: str) ->
 
 def _label_epochs(axes: Axes) -> None:
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True, min_n_ticks=1))
     tidy(axes)
 
 

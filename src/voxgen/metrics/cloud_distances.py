@@ -35,9 +35,7 @@ def chamfer_matrix(
     b = a if b_MPC is None else as_clouds(b_MPC)
     low, high = np.minimum(a.min((0, 1)), b.min((0, 1))), np.maximum(a.max((0, 1)), b.max((0, 1)))
     centre, scale = (low + high) / 2, float((high - low).max()) / 2 or 1.0
-    left = _left((a - centre) / scale, device)
-    right = _right((b - centre) / scale, device)
-    matrix = _chamfer(left, right, symmetric=b_MPC is None)
+    matrix = _chamfer(*_augment((a - centre) / scale, (b - centre) / scale, device), symmetric=b_MPC is None)
     return np.asarray(matrix.cpu().numpy(), dtype=np.float64) * scale**2
 
 
@@ -77,8 +75,8 @@ def earth_movers_matrix(
 def _chamfer(left_NPD: torch.Tensor, right_MPD: torch.Tensor, symmetric: bool) -> torch.Tensor:
     """Matrix from the augmented clouds; the lower half is mirrored if symmetric.
 
-    On a CPU each thread works on rows of its own: threads inside these small products would wait for
-    each other, and on a shared machine ten times longer than they work.
+    On a CPU each thread works on rows of its own: threads inside these small products would mostly wait for
+    each other.
     """
 
     def row(i: int) -> torch.Tensor:
@@ -112,19 +110,13 @@ def _row(left_PD: torch.Tensor, right_MPD: torch.Tensor, first: int) -> torch.Te
     return distances
 
 
-def _left(a_NPC: Matrix, device: str) -> torch.Tensor:
-    """(-2a, |a|^2, 1): times `_right` it is |a - b|^2, in one matrix product."""
-    norm = (a_NPC**2).sum(-1, keepdims=True)
-    return _tensor(np.concatenate([-2 * a_NPC, norm, np.ones_like(norm)], -1), device)
-
-
-def _right(b_MPC: Matrix, device: str) -> torch.Tensor:
-    norm = (b_MPC**2).sum(-1, keepdims=True)
-    return _tensor(np.concatenate([b_MPC, np.ones_like(norm), norm], -1), device)
-
-
-def _tensor(array: Matrix, device: str) -> torch.Tensor:
-    return torch.from_numpy(array.astype(np.float32 if device == "cpu" else np.float64)).to(device)
+def _augment(a_NPC: Matrix, b_MPC: Matrix, device: str) -> list[torch.Tensor]:
+    """(-2a, |a|^2, 1) and (b, 1, |b|^2), whose matrix product is |a - b|^2."""
+    a_norm, b_norm = (a_NPC**2).sum(-1, keepdims=True), (b_MPC**2).sum(-1, keepdims=True)
+    left = np.concatenate([-2 * a_NPC, a_norm, np.ones_like(a_norm)], -1)
+    right = np.concatenate([b_MPC, np.ones_like(b_norm), b_norm], -1)
+    dtype = np.float32 if device == "cpu" else np.float64
+    return [torch.from_numpy(one.astype(dtype)).to(device) for one in (left, right)]
 
 
 def _earth_movers(a_PC: Matrix, b_PC: Matrix) -> float:
