@@ -189,7 +189,7 @@ def test_statistics_have_a_panel_for_each_thing(clouds: bool, drawn: list[Figure
     save_statistics(Path("unused"), content)
     panels = drawn[0].axes
     assert [panel.get_xlabel() for panel in panels] == (
-        ["counts in a voxel", "points in a cloud", "points outside the grid [%]"] if clouds else ["intensity"]
+        ["counts in a voxel", "points per cloud", "points outside the grid [%]"] if clouds else ["intensity"]
     )
     assert [step.get_data().values.tolist() for step in panels[0].patches] == [[75, 25], [75, 25]]
     if clouds:

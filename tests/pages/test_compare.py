@@ -49,7 +49,7 @@ def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path])
     change(second, "diffusion", lambda c: c["network"].update(channels=[32, 64]))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     change(second, "latents", lambda c: c.update(flips=[]))
-    assert [(one.name, one.values) for one in compared(first, second).settings] == [
+    assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.flips", ["[x, y]", "[]"]),
         ("autoencoder.training.epochs", ["8", "16"]),
         ("autoencoder.training.patience", ["–", "null"]),
@@ -64,12 +64,10 @@ def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
     kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.9, 0.8]}}}
     change(first, "summary", lambda c: c.update(settings=kept))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
-    assert [one.name for one in compared(first, second).settings] == [
-        "sampling.steps"
-    ]  # of what both recorded
+    assert [row[0] for row in compared(first, second).settings] == ["sampling.steps"]  # of what both recorded
     other = {**kept, "data": {"key": "points", "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.7, 0.6]}}}
     change(second, "summary", lambda c: c.update(settings=other))
-    assert [(one.name, one.values) for one in compared(first, second).settings] == [
+    assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.key", ["null", "points"]),
         ("evaluation.gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
     ]
@@ -80,7 +78,7 @@ def test_digits_tell_values_apart_and_a_missing_part_is_no_difference(two: tuple
     change(second, "autoencoder", lambda c: c["training"].update(learning_rate=2e-3 + 1e-12))
     (second / "results" / PARTS["diffusion"][0]).unlink()
     found = compared(first, second)
-    ((name, values),) = [(one.name, one.values) for one in found.settings]
+    ((name, *values),) = found.settings
     assert name == "autoencoder.training.learning_rate"
     assert [float(value) for value in values] == [2e-3, 2e-3 + 1e-12]
     assert found.missing == ["second: no settings of the denoiser (diffusion/config.json)"]
@@ -90,7 +88,7 @@ def test_another_train_split_is_a_difference_and_no_obstacle(two: tuple[Path, Pa
     manifest = two[1] / "results" / "voxels" / "train.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
     found = compared(*two)
-    ((name, values),) = [(one.name, one.values) for one in found.settings]
+    ((name, *values),) = found.settings
     assert name == "train volumes"
     assert [value.split()[0] for value in values] == ["3", "2"]
     assert found.reasons == []
@@ -185,7 +183,7 @@ def test_grid_and_law_must_be_the_same(
     change(two[1], part, lambda content: content.update(changed))
     found = compared(*two)
     assert found.reasons == ([f"second beside first: {reason}"] if reason else [])
-    assert [one.name for one in found.settings] == [f"data.{part}.{name}" for name in changed]
+    assert [row[0] for row in found.settings] == [f"data.{part}.{name}" for name in changed]
 
 
 def test_grid_and_law_are_also_found_in_the_artefacts(two: tuple[Path, Path]) -> None:

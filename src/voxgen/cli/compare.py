@@ -47,10 +47,8 @@ def _lines(runs: Sequence[FinishedRun], found: Comparison) -> Iterator[str]:
     yield ""
     yield from found.findings
     yield from _table("Verdicts of their own gates", ["", *names], _verdicts(found))
-    settings = [[one.name, *one.values] for one in found.settings]
-    if settings:
-        yield from _table("Settings that differ", ["", *names], settings)
-    else:
+    yield from _table("Settings that differ", ["", *names], found.settings)
+    if not found.settings:
         yield from ("", "No recorded setting differs.")
     yield describe_extent(runs)
     for table in found.tables:

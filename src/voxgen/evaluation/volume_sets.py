@@ -44,7 +44,7 @@ class VolumeSet:
 
 @dataclass(frozen=True)
 class Description:
-    """How all sets of an evaluation are described.
+    """How every set of an evaluation is described.
 
     `upper` is the end of the histograms in the network's range; `features` are functions, by name, of
     volumes (B, X, Y, Z) in that range and of their foreground.

@@ -35,7 +35,8 @@ def chamfer_matrix(
     b = a if b_MPC is None else as_clouds(b_MPC)
     low, high = np.minimum(a.min((0, 1)), b.min((0, 1))), np.maximum(a.max((0, 1)), b.max((0, 1)))
     centre, scale = (low + high) / 2, float((high - low).max()) / 2 or 1.0
-    matrix = _chamfer(*_augment((a - centre) / scale, (b - centre) / scale, device), symmetric=b_MPC is None)
+    left, right = _augment((a - centre) / scale, (b - centre) / scale, device)
+    matrix = _chamfer(left, right, symmetric=b_MPC is None)
     return np.asarray(matrix.cpu().numpy(), dtype=np.float64) * scale**2
 
 

@@ -3,8 +3,9 @@
 Shapes: X, Y, Z voxels; N items in each of V views; M training items, or M test items; F features of an item.
 
 Distances from samples to the train set are held against those from test volumes, which cannot be copies:
-the three sets of Meehan et al. 2020 (arXiv 2004.05675), except that each sample is judged on its own. Smooth items lie near all data: in many dimensions the mean of the data is about 1.4 times
-nearer to a training item than a test item is, so blurred samples count as copies.
+the three sets of Meehan et al. 2020 (arXiv 2004.05675), except that each sample is judged on its own. Smooth
+items lie near all data: in many dimensions the mean of the data is about 1.4 times nearer to a training item
+than a test item is, so blurred samples count as copies.
 """
 
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def threshold(test_distances_M: Array, quantile: float) -> float:
 
     The k-th of M sorted values is taken at level k / (M + 1) (type 6 of Hyndman & Fan 1996,
     doi 10.2307/2684934). Below 1 / (M + 1) there is only the smallest distance: 64 test volumes cannot
-    resolve less than 1 / 65 = 1.5 %. That level follows Beta(1, M), whose standard deviation is about its mean.
+    resolve less than 1 / 65 = 1.5 %. That level follows Beta(1, M): its standard deviation is about its mean.
 
     Raises:
         ValueError: there are no distances or some are not finite, or `quantile` is not between 0 and 1.

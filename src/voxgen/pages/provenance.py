@@ -1,4 +1,4 @@
-"""Where results come from: data, digests, the machine, and the times that the rules took."""
+"""Where results come from: data, digests, the machine, and how long the rules took."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice

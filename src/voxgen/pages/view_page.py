@@ -32,7 +32,7 @@ class Shown:
     Attributes:
         choice: the volume or the points.
         unit: of the choice's lengths.
-        facts: what is said of it, in a line.
+        facts: one line about it.
         quantity: what voxels hold, None where it is not known.
         view: whether they are drawn as counts, sparse and seen through, or as intensities.
     """
@@ -62,7 +62,7 @@ def shown_volume(
 
 
 def shown_cloud(name: str, key: str, points_PC: NDArray[np.float64], unit: str, left_out: int) -> Shown:
-    """A cloud (n, 3) of n >= 1 points; of many a random choice. `left_out` were not finite."""
+    """A cloud (n, 3) of n >= 1 points, or a random choice of many. `left_out` were not finite."""
     drawn = points_PC
     if len(points_PC) > POINTS:
         chosen = np.random.default_rng(0).choice(len(points_PC), POINTS, replace=False)
@@ -89,7 +89,7 @@ def page(labels: Sequence[str], names: Sequence[str]) -> Markup:
 
 
 def item(sides: Sequence[Shown | InputError]) -> Markup:
-    """HTML of what stands on each side: a scene, or why there is none. Alike volumes share their colours."""
+    """HTML of each side: a scene, or why there is none. Volumes of one kind share their colours."""
     shown = [side for side in sides if isinstance(side, Shown)]
     content = [
         {"refusal": str(side)}

@@ -25,7 +25,7 @@ class Comparability:
 
 
 def check_comparability(first: FinishedRun, other: FinishedRun) -> Comparability:
-    """What stands between a run and the first one."""
+    """What stands between a run and the first."""
     reasons = [
         *_test(first, other),
         *_grid(first.contract("grid"), other.contract("grid")),

@@ -7,7 +7,7 @@ from voxgen.pages.comparing.comparability import check_comparability
 from voxgen.pages.comparing.finished_runs import FinishedRun
 from voxgen.pages.comparing.progress import compare_times, differ_in_latents, loss_rows
 from voxgen.pages.comparing.run_scores import sum_up, tabulate_runs
-from voxgen.pages.comparing.run_settings import Setting, list_differences
+from voxgen.pages.comparing.run_settings import list_differences
 from voxgen.pages.provenance import Rows
 from voxgen.pages.score_tables import NONE, ScoreTable
 
@@ -22,7 +22,7 @@ class Comparison:
         missing: what runs do not have.
         findings: a sentence per run, which compares it with the first.
         verdicts: what is judged, then the verdict of each run's own gates (pass, look, fail, or a dash).
-        settings: those that differ.
+        settings: those that differ, a value per run.
         tables: scores.
         losses, times: rows with a column per run.
         other_latents: the denoisers learned the latents of different autoencoders.
@@ -33,7 +33,7 @@ class Comparison:
     missing: list[str]
     findings: list[str]
     verdicts: Rows
-    settings: list[Setting]
+    settings: Rows
     tables: list[ScoreTable]
     losses: Rows
     times: Rows

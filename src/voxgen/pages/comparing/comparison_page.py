@@ -35,7 +35,6 @@ def comparison_page(runs: Sequence[FinishedRun], found: Comparison) -> Markup:
         words=WORDS,
         legend=LEGEND.format(first=runs[0].name),
         extent=describe_extent(runs),
-        setting_rows=[[one.name, *one.values] for one in found.settings],
         previews=previews,
         scenes=scenes,
         losses={title: picture(png(draw_validation(some, title))) for title, some in drawn.items() if some},

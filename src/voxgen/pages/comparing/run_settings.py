@@ -1,11 +1,11 @@
 """Settings of runs as their artefacts recorded them; a file of settings may have changed since."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from voxgen.io.files import digest, iterate_table
 from voxgen.pages.comparing.finished_runs import FinishedRun
+from voxgen.pages.provenance import Rows
 from voxgen.pages.score_tables import NONE, Json
 
 NOT_SETTINGS = ("kind", "made_from", "grid", "intensity", "scale", "latent_shape")  # of a config.json
@@ -17,49 +17,39 @@ SOME = (
 )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting that differs: its name, and its value in words for each run."""
-
-    name: str
-    values: Sequence[str]
-
-
-def list_differences(runs: Sequence[FinishedRun]) -> list[Setting]:
-    """Settings that are not the same in all runs that recorded their part.
+def list_differences(runs: Sequence[FinishedRun]) -> Rows:
+    """The name and each run's value of settings that differ between the runs that recorded their part.
 
     A part that a run does not have makes no difference: it is missing as a whole.
     """
-    recorded = [_given(run) if all_recorded(runs) else _recorded(run) for run in runs]
-    found = []
+    whole = _all_recorded(runs)
+    recorded = [
+        {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
+        | ({"settings": dict(_flat(run.parts["summary"]["settings"], ""))} if whole else _recorded(run))
+        for run in runs
+    ]
+    found: Rows = []
     for part in dict.fromkeys(part for one in recorded for part in one):
         holding = [one[part] for one in recorded if part in one]
         for name in dict.fromkeys(name for settings in holding for name in settings):
             if any(settings.get(name, NONE) != holding[0].get(name, NONE) for settings in holding):
                 values = [one.get(part, {}).get(name, NONE) for one in recorded]
-                found.append(Setting(name, _in_words(values)))
+                found.append([name, *_in_words(values)])
     return found
-
-
-def all_recorded(runs: Sequence[FinishedRun]) -> bool:
-    """Whether the runs recorded all of their settings."""
-    return all("settings" in run.parts.get("summary", {}) for run in runs)
 
 
 def describe_extent(runs: Sequence[FinishedRun]) -> str:
     """Which settings are compared, in words."""
-    return ALL if all_recorded(runs) else SOME
+    return ALL if _all_recorded(runs) else SOME
 
 
-def _given(run: FinishedRun) -> dict[str, dict[str, Any]]:
-    """The settings of the whole run, and what its splits came to."""
-    splits = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
-    return {**splits, "settings": dict(_flat(run.parts["summary"]["settings"], ""))}
+def _all_recorded(runs: Sequence[FinishedRun]) -> bool:
+    return all("settings" in run.parts.get("summary", {}) for run in runs)
 
 
 def _recorded(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """Part to its settings, named as in config.yaml where it has them."""
-    found = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
+    found: dict[str, dict[str, Any]] = {}
     for part in ("grid", "intensity"):
         content = run.contract(part)
         if content is not None:
