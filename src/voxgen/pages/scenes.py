@@ -102,7 +102,7 @@ def style() -> Markup:
 
 @cache
 def script(*more: str) -> Markup:
-    """The library and what drives it, once per page after the last scene; then `more` files of the package."""
+    """The library and what drives it, once per page after the last scene; then `more` files."""
     wheel = distribution("k3d")
     library = b"\n".join(Path(str(wheel.locate_file(file))).read_bytes() for file in LIBRARY)
     packed = Markup('<script type="text/plain" id="k3d">{}</script>').format(_packed(library))

@@ -20,8 +20,8 @@ from voxgen.pages.rendering import embedded, own, rendered
 from voxgen.pages.sample_scenes import thin_out
 from voxgen.pages.scenes import Choice, cloud_choice, scene, script, style, volume_choice
 
-VOXELS = 10_000_000  # drawn of a volume, a head at 1 mm: more take many seconds
-POINTS = 200_000  # drawn of a cloud
+VOXELS = 10_000_000  # drawn per volume, a head at 1 mm: more take many seconds
+POINTS = 200_000  # drawn per cloud
 EMPTY = 0.9  # share of zeros from which on voxels of unknown content are seen through, as counts are
 
 

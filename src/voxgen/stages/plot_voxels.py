@@ -44,9 +44,10 @@ def plot_voxels(
     """Write `preview` (PNG), `statistics` (JSON) and `figure` (PNG of the statistics).
 
     `manifests` and `folders` hold the volumes of each split; not all are empty. All rows are counted, but
-    voxels of at most READ volumes per split, evenly spread over its manifest. In `statistics` shares lie in [0, 1]; `occupied` is the mean share of occupied voxels of all volumes, `empty` the
-    share of voxels read that are 0. A bin of a histogram holds its lower edge, the last one both; the first
-    bin of counts may hold fainter ones too. Volumes of no clouds have null in place of `points` and
+    voxels of at most READ volumes per split, evenly spread over its manifest. In `statistics` shares lie in
+    [0, 1]; `occupied` is the mean share of occupied voxels of all volumes, `empty` the share of read voxels
+    that are 0. A bin of a histogram holds its lower edge, the last one both; the first bin of counts may hold
+    fainter ones too. Volumes of no clouds have null in place of `points` and
     `outside`, a split without volumes has null throughout.
     """
     tables = {name: rows for name, manifest in manifests.items() if (rows := read_table(manifest))}
