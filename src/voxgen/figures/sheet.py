@@ -4,7 +4,7 @@ Figures are drawn off screen. Colour maps are safe for colour-blind readers, and
 are far from zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -94,6 +94,12 @@ def colour_scale(images: Sequence[Image], quantity: Quantity) -> Scale:
     if quantity == "intensity":
         return Scale(Normalize(0, top, clip=True), colormaps["gray"])
     return Scale(PowerNorm(0.5, 0, top, clip=True), colormaps["inferno"])
+
+
+def volume_scale(volumes: Iterable[Volume | None], quantity: Quantity) -> Scale:
+    """One scale for all volumes, from their telling views along z; where one shows nothing, seen through."""
+    views = [(telling(quantity)(volume, "z"), volume) for volume in volumes if volume is not None]
+    return colour_scale([view if view.any() else projection(volume, "z") for view, volume in views], quantity)
 
 
 class Sheet:

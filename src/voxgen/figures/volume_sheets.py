@@ -22,6 +22,7 @@ from voxgen.figures.sheet import (
     scale_bar,
     show,
     telling,
+    volume_scale,
 )
 
 WIDTH, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.75, 0.06, 0.35, 0.85, 0.45, 0.12  # inches
@@ -71,7 +72,7 @@ def save_preview(
     gaps = [0.0] + [GAP if above[0] == below[0] else 4 * GAP for above, below in pairwise(rows)]
     sheet = _Rows(max(len(real), len(generated)), [row[3] for row in rows], gaps)
     view = telling(quantity)
-    scale = colour_scale([view(v, "z") for v in (real or generated)], quantity)
+    scale = volume_scale(real or generated, quantity)
     for row, (name, group, axis, _) in enumerate(rows):
         for column, volume in enumerate(group):
             axes = sheet.panel(row, column)
@@ -127,7 +128,7 @@ def save_pairs(
     size = np.asarray(pairs[0].sample.shape) * np.asarray(spacing, float)
     sheet = _Rows(len(pairs), [WIDTH * size[1] / size[0]] * 2, [0.0, 3 * GAP])
     view = telling(quantity)
-    scale = colour_scale([view(pair.train, "z") for pair in pairs], quantity)
+    scale = volume_scale((pair.train for pair in pairs), quantity)
     for column, pair in enumerate(pairs):
         for row, (title, volume) in enumerate(((pair.title, pair.sample), (pair.name, pair.train))):
             axes = sheet.panel(row, column)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.figures.sheet import Volume, colour_scale, pick_evenly, quantity_of, telling
+from voxgen.figures.sheet import Volume, pick_evenly, quantity_of, volume_scale
 from voxgen.io.files import read_json, read_table
 from voxgen.pages.comparing.finished_runs import FinishedRun
 from voxgen.pages.report_inputs import Data
@@ -90,9 +90,7 @@ def draw_sides(sides: Sequence[Side]) -> Markup:
             choice.volume_XYZ for other in sides if other.counts == side.counts for choice in other.choices
         ]
         if side.choices:
-            images = [telling(quantity)(volume, "z") for volume in alike if volume is not None]
-            link = f"samples, {quantity}"
-            scale = colour_scale(images, quantity)
+            scale, link = volume_scale(alike, quantity), f"samples, {quantity}"
             drawn.append(scene(side.title, side.choices, side.unit, scale, quantity, link=link))
     return Markup("\n").join(drawn)
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.figures.sheet import Image, Quantity, Scale, Volume, colour_scale, in_words, projection, telling
+from voxgen.figures.sheet import Quantity, Volume, in_words, volume_scale
 from voxgen.pages.rendering import embedded, own, rendered
 from voxgen.pages.sample_scenes import thin_out
 from voxgen.pages.scenes import Choice, cloud_choice, scene, script, style, volume_choice
@@ -119,19 +119,9 @@ def policy() -> str:
 
 def _scene(side: Shown, beside: Sequence[Shown]) -> Markup:
     alike = [one for one in beside if (one.view, one.quantity) == (side.view, side.quantity)]
-    scale = _scale(alike, side.view) if side.choice.volume_XYZ is not None else None
+    has_volume = side.choice.volume_XYZ is not None
+    scale = volume_scale((one.choice.volume_XYZ for one in alike), side.view) if has_volume else None
     return scene(side.choice.name, [side.choice], side.unit, scale, side.quantity or "", link="view")
-
-
-def _scale(alike: Sequence[Shown], view: Quantity) -> Scale:
-    volumes = [one.choice.volume_XYZ for one in alike if one.choice.volume_XYZ is not None]
-    return colour_scale([_image(volume, view) for volume in volumes], view)
-
-
-def _image(volume_XYZ: Volume, view: Quantity) -> Image:
-    """The picture that tells the range of colours; not one in which there is nothing."""
-    image = telling(view)(volume_XYZ, "z")
-    return image if image.any() else projection(volume_XYZ, "z")
 
 
 def _times(shape: Sequence[int]) -> str:
