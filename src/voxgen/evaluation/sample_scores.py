@@ -64,12 +64,12 @@ def score_samples(
                 "finding": metric.finding(found["samples"], {"a floor of": found["train"]}),
             }
     summary = {
-        "n": len(sets["test"].occupancy),
+        "n": len(sets["test"]["occupancy"]),
         "device": device,
         "counts": how.grid.holds_counts,
-        "n_clouds": min(len(one.clouds) for one in sets.values()),
+        "n_clouds": min(len(one["clouds"]) for one in sets.values()),
         "points": how.evaluation.points,
-        "empty": {name: one.empty for name, one in sets.items()},
+        "empty": {name: int(one["empty"].sum()) for name, one in sets.items()},
         "references": REFERENCES,
         "metrics": metrics,
         "latent": _check_latents(sources["samples"][0]),
@@ -122,7 +122,7 @@ def _estimate(entry: Entry, items: Items, values: Values, bootstrap: Bootstrap) 
 def _mean_spectra(sets: Mapping[str, VolumeSet], how: Description) -> dict[str, Any]:
     """The mean power spectrum of each set, over frequencies in cycles per unit of the grid."""
     frequencies, _ = shells(how.grid.shape, how.grid.spacing, SHELLS)
-    power = {name: one.spectra.mean(0).tolist() for name, one in sets.items()}
+    power = {name: one["spectra"].mean(0).tolist() for name, one in sets.items()}
     return {"unit": how.grid.unit, "frequencies": frequencies.tolist(), "power": power}
 
 

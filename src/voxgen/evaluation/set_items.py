@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.evaluation.volume_sets import Description, VolumeSet
+from voxgen.evaluation.volume_sets import VOLUMES, Description, VolumeSet
 from voxgen.metrics.cloud_distances import chamfer_matrix, earth_movers_matrix
 from voxgen.metrics.point_clouds import point_histograms
 from voxgen.metrics.similarity import ms_ssim_of_pairs
@@ -28,17 +28,16 @@ FEWEST = 3  # volumes whose features have distances
 def take_items(sets: Sets, how: Description, device: str, threads: int) -> tuple[Items, Values]:
     """The items of all sets, "test" among them, and values by name; what too few volumes allow is missing."""
     test, window = sets["test"], how.evaluation.ssim_window
-    kept = ("histograms", "spectra", "occupancy", "sharpness", "pieces")
-    items: Items = {item: {name: getattr(one, item) for name, one in sets.items()} for item in kept}
-    if min(len(one.whole) for one in sets.values()) > 1:
-        items["similarity"] = {name: ms_ssim_of_pairs(one.whole, window) for name, one in sets.items()}
-    shells = {"counted": int(counted_shells(test.spectra).sum()), "shells": test.spectra.shape[1]}
+    items: Items = {item: {name: one[item] for name, one in sets.items()} for item in VOLUMES}
+    if min(len(one["whole"]) for one in sets.values()) > 1:
+        items["similarity"] = {name: ms_ssim_of_pairs(one["whole"], window) for name, one in sets.items()}
+    shells = {"counted": int(counted_shells(test["spectra"]).sum()), "shells": test["spectra"].shape[1]}
     values: Values = {"upper": how.upper, "window": window, **shells}
-    for kind in how.features if len(test.occupancy) >= FEWEST else ():
-        features = _standardise({name: one.features[kind] for name, one in sets.items()})
+    for kind in how.features if len(test["occupancy"]) >= FEWEST else ():
+        features = _standardise({name: one[kind] for name, one in sets.items()})
         values[kind] = features["test"].shape[1]
         items |= {kind: features} if values[kind] else {}
-    if min(len(one.clouds) for one in sets.values()) > 1:
+    if min(len(one["clouds"]) for one in sets.values()) > 1:
         clouds, found = _take_clouds(sets, how, device, threads)
         items, values = items | clouds, values | found
     return items, values
@@ -50,9 +49,9 @@ def _take_clouds(sets: Sets, how: Description, device: str, threads: int) -> tup
     Sets are cut to the smallest number of clouds, and for the earth mover's distance further, to the first
     clouds and points: both were drawn at random.
     """
-    n = min(len(one.clouds) for one in sets.values())
+    n = min(len(one["clouds"]) for one in sets.values())
     unit, scale = _length_unit(how.grid)
-    clouds = {name: scale * one.clouds[:n] for name, one in sets.items()}
+    clouds = {name: scale * one["clouds"][:n] for name, one in sets.items()}
     few, points = min(n, how.evaluation.matched_clouds), how.evaluation.matched_points
     matched = {name: one[:few, :points] for name, one in clouds.items()}
     cells = point_histograms(list(clouds.values()), scale * np.array(how.grid.bounds))
