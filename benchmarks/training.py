@@ -34,6 +34,7 @@ import yaml
 from monai.networks.blocks import SABlock
 from snakemake.utils import update_config
 from torch import Tensor, nn
+from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 
 from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.batches.volume_batches import Volumes
@@ -44,9 +45,8 @@ from voxgen.machine.fabric import launch
 from voxgen.machine.memory import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
 from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.models.layers import accelerate
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 from voxgen.models.prior.processes import build_process
-from voxgen.models.whitening import LatentScale
+from voxgen.models.whitening import Whitening
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
 from voxgen.sources.filaments import simulate_filaments
@@ -226,7 +226,7 @@ def epoch_ways(options: argparse.Namespace, folder: Path) -> dict[str, Way]:
     stored = Volumes(folder / "volumes.csv", folder, Intensity("identity", 1.0), cache_gb=0)
     loop = PlainDiffusion(settings, device := launch(settings.machine).device)
     zeros, ones = (0.0,) * posterior_shape(settings)[0], (1.0,) * posterior_shape(settings)[0]
-    batches = LatentBatches(Latents(folder, LatentScale(zeros, ones, "draw")), 0, "train")
+    batches = LatentBatches(Latents(folder, Whitening(zeros, ones, "draw")), 0, "train")
     made = engine(settings, denoiser(settings), "diffusion")
 
     def theirs() -> None:

@@ -4,6 +4,7 @@ python benchmarks/voxelize.py [--cloud uniform] [--memory 0.2 2] [--out benchmar
 """
 
 import argparse
+import json
 import os
 import platform
 import resource
@@ -20,11 +21,14 @@ from typing import Any
 import h5py
 import nibabel as nib
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxgen.io.files import write_json
-from voxgen.settings.data import Reading
+from voxgen.io.shards import Shard, shards
+from voxgen.settings.clouds import CloudSettings
+from voxgen.settings.machine import Machine
 from voxgen.stages.index_clouds import index_clouds
 from voxgen.stages.voxelize import voxelize
 from voxgen.volumes.grid import fixed_grid
@@ -32,9 +36,17 @@ from voxgen.volumes.grid import fixed_grid
 ROUNDS = 3
 DISTINCT = 50
 FILAMENTS = 8
-QUANTILE, COMPRESSION = 0.99, 1
-READING = Reading.model_validate(
-    {**dict.fromkeys(Reading.model_fields), "source": "h5", "key": "points", "unit": "nm", "min_points": 1}
+QUANTILE = 0.99
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config" / "config.yaml").read_text())
+MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"]))
+READING = CloudSettings.model_validate(
+    {
+        **dict.fromkeys(CloudSettings.model_fields),
+        "source": "h5",
+        "key": "points",
+        "unit": "nm",
+        "min_points": 1,
+    }
 )
 
 
@@ -65,23 +77,23 @@ def make_inputs(folder: Path, clouds: int, points: int, size: int, kind: str) ->
 
 def index(folder: Path) -> None:
     """The stage index_clouds."""
-    index_clouds([folder / "raw.h5"], "cloud", folder / "index.csv", READING, None, ())
+    index_clouds([folder / "raw.h5"], "cloud", folder / "index.csv", READING, None, None, None)
 
 
-def ours(folder: Path, chunk: int, chunks: int, size: int) -> None:
+def ours(folder: Path, shard: Shard, size: int) -> None:
     """The stage voxelize, with its statistics and digests."""
-    raw, made = [folder / "raw.h5"], folder / f"voxgen-{chunk}"
+    raw, made = [folder / "raw.h5"], folder / f"voxgen-{shard}"
     described = (folder / "index.csv", folder / "grid.json")
-    voxelize(raw, *described, chunk, chunks, made, READING, QUANTILE, COMPRESSION)
+    voxelize(raw, *described, shard, made, READING, QUANTILE, MACHINE)
 
 
-def theirs(folder: Path, chunk: int, chunks: int, size: int) -> None:
+def theirs(folder: Path, shard: Shard, size: int) -> None:
     """The same volumes by NumPy, SciPy and nibabel, without statistics and digests."""
-    made = folder / f"NumPy-{chunk}"
+    made = folder / f"NumPy-{shard}"
     made.mkdir(exist_ok=True)
     with h5py.File(folder / "raw.h5") as file:
         clouds = file["points"]
-        for row in range(len(clouds) * chunk // chunks, len(clouds) * (chunk + 1) // chunks):
+        for row in range(len(clouds))[shard.part(len(clouds))]:
             counts, _ = np.histogramdd(clouds[row], bins=size, range=[(0, size)] * 3)
             smooth = ndimage.gaussian_filter(counts, 1.0, mode="constant")
             image = nib.Nifti1Image(smooth.astype(np.float32), np.diag([1e-3, 1e-3, 1e-3, 1.0]))
@@ -106,17 +118,13 @@ def speed(options: argparse.Namespace, folder: Path) -> Iterator[str]:
     index(folder)
     ways = {"voxgen": ours, "NumPy": theirs}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    chunks = range(options.processes)
+    parts = shards(options.processes)
     with processes(options.processes) as pool:
         list(pool.map(index, [folder] * 2 * options.processes))
         for _ in range(ROUNDS):
             for name, way in ways.items():
                 start = time.perf_counter()
-                list(
-                    pool.map(
-                        way, *zip(*((folder, k, len(chunks), options.shape) for k in chunks), strict=True)
-                    )
-                )
+                list(pool.map(way, *zip(*((folder, part, options.shape) for part in parts), strict=True)))
                 seconds[name].append(time.perf_counter() - start)
     yield from ("| way | seconds | clouds/s | ms a cloud and process | MB |", "|---|---:|---:|---:|---:|")
     for name, times in seconds.items():
@@ -137,7 +145,7 @@ def memory(options: argparse.Namespace, folder: Path) -> Iterator[str]:
             work = folder / f"{gigabytes:g}"
             pool.submit(make_inputs, work, clouds, options.points, options.shape, options.cloud).result()
             indexing = pool.submit(peak, index, work).result()
-            voxelizing = pool.submit(peak, ours, work, 0, 1, options.shape).result()
+            voxelizing = pool.submit(peak, ours, work, Shard(0, 1), options.shape).result()
             yield f"| {gigabytes:g} GB, {clouds:,} clouds | {indexing:.0f} | {voxelizing:.0f} |"
 
 

@@ -9,7 +9,7 @@ import yaml
 from snakemake.utils import update_config
 
 from voxgen.io.files import write_json, write_table
-from voxgen.settings.data import reading
+from voxgen.io.shards import shards as shards_of
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.writing import Form, write_clouds
@@ -107,8 +107,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
         machine,
     )
     for split, volumes in splits.items():
-        views = symmetries if split == "train" else ((), ())
-        encode_latents(volumes, *described, autoencoder, latents / split, *views, machine)
+        encode_latents(split, volumes, *described, autoencoder, latents / split, *symmetries, machine)
     scale = latents / "scale.json"
     scale_factor(latents / "train", scale, settings.diffusion.posterior)
     train_diffusion(
@@ -122,27 +121,26 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
         seed,
         machine,
     )
-    shards = [folder / f"sample_shards/{k}" for k in range(SAMPLE_SHARDS)]
-    for k, shard in enumerate(shards):
+    shards = {shard: folder / f"sample_shards/{shard}" for shard in shards_of(SAMPLE_SHARDS)}
+    for shard, out in shards.items():
         draw_samples(
             autoencoder,
             diffusion,
             scale,
             described[0],
+            out,
             shard,
-            k,
-            SAMPLE_SHARDS,
             settings.sampling,
             seed,
             machine,
         )
     sample(
-        shards,
+        list(shards.values()),
         [voxels / "raw.h5"],
         described[0],
         splits["train"],
         folder / "samples",
-        reading(settings.data),
+        settings.data.clouds,
         seed,
     )
     return folder

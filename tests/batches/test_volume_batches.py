@@ -22,7 +22,7 @@ from voxgen.machine import ahead as reading
 from voxgen.machine.ahead import ahead
 from voxgen.models.codec import load_autoencoder
 from voxgen.randomness import generator
-from voxgen.settings.models import AutoencoderSettings
+from voxgen.settings.autoencoder import AutoencoderSettings
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
 from voxgen.stages.train_autoencoder import train_autoencoder
@@ -349,7 +349,7 @@ def test_latents_are_encoded_in_every_view(voxels: Path, settings: Settings, tmp
         *(("x",), ("xz",), 0, settings.machine),
     )
     split, out = (voxels / "val.csv", voxels / "val"), tmp_path / "latents"
-    encode_latents(split, *described, tmp_path / "model", out, ("x",), ("xz",), settings.machine)
+    encode_latents("train", split, *described, tmp_path / "model", out, ("x",), ("xz",), settings.machine)
     autoencoder = load_autoencoder(tmp_path / "model", settings.machine)
     volumes = Volumes(*split, autoencoder.intensity, 1.0)
     expected = [

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from voxgen.cli.main import main
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.opening import open_clouds
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -45,9 +45,9 @@ def pasted(text: str) -> dict[str, object]:
 
 def digest_of(path: Path, given: dict[str, object]) -> list[tuple[int, float]]:
     """Points and sum of the coordinates of each cloud, as settings with only these keys read them."""
-    keys = dict.fromkeys(Reading.model_fields) | {"min_points": 1}
+    keys = dict.fromkeys(CloudSettings.model_fields) | {"min_points": 1}
     values = keys | {key: value for key, value in given.items() if key in keys}
-    with open_clouds([path], Reading.model_validate_json(json.dumps(values))) as clouds:
+    with open_clouds([path], CloudSettings.model_validate_json(json.dumps(values))) as clouds:
         return [(len(cloud.points), float(cloud.points.sum())) for cloud in clouds.read(0, len(clouds))]
 
 

@@ -16,7 +16,7 @@ from voxgen.io.files import read_json, write_json
 from voxgen.models.codec import Autoencoder, Codec, load_autoencoder
 from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.models.folder import weights_digest
-from voxgen.models.whitening import LatentScale
+from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
 from voxgen.volumes.grid import Grid
@@ -157,7 +157,7 @@ def test_features_are_moments_of_the_last_hidden_channels(
 
 
 def test_the_codec_whitens_and_takes_it_back(autoencoder: Autoencoder, volumes: np.ndarray) -> None:
-    codec = Codec(autoencoder, LatentScale((3.0, -1.0), (0.2, 5.0), "draw"))
+    codec = Codec(autoencoder, Whitening((3.0, -1.0), (0.2, 5.0), "draw"))
     whitened = codec.encode(volumes)
     mean, _ = autoencoder.encode(volumes)
     np.testing.assert_allclose(whitened[:, 1], (mean[:, 1] + 1) / 5, atol=1e-6)
@@ -214,6 +214,7 @@ def test_encoding_refuses_another_contract_by_its_key(
     split = (voxels / "val.csv", voxels / "val")
     with pytest.raises(InputError, match=message.replace('"', "'").replace("[", r"\[")):
         encode_latents(
-            split, *described.values(), results / "autoencoder", tmp_path / "out", (), (), settings.machine
+            *("val", split, *described.values(), results / "autoencoder", tmp_path / "out", (), ()),
+            settings.machine,
         )
     assert not (tmp_path / "out").exists()

@@ -45,43 +45,43 @@ def test_equal_runs_differ_in_nothing(two: tuple[Path, Path]) -> None:
 def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path]) -> None:
     first, second = two
     change(second, "autoencoder", lambda c: c["training"].update(epochs=16, patience=None))
-    change(second, "diffusion", lambda c: c["scale"].update(mean=[7.0], posterior="mean"))
-    change(second, "diffusion", lambda c: c["network"].update(channels=[32, 64]))
+    change(second, "prior", lambda c: c["scale"].update(mean=[7.0], posterior="mean"))
+    change(second, "prior", lambda c: c["network"].update(channels=[32, 64]))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     change(second, "latents", lambda c: c.update(flips=[]))
     assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.flips", ["[x, y]", "[]"]),
         ("autoencoder.training.epochs", ["8", "16"]),
         ("autoencoder.training.patience", ["–", "null"]),
-        ("diffusion.network.channels", ["[16, 32]", "[32, 64]"]),
-        ("diffusion.posterior", ["draw", "mean"]),
+        ("prior.network.channels", ["[16, 32]", "[32, 64]"]),
+        ("prior.posterior", ["draw", "mean"]),
         ("sampling.steps", ["10", "20"]),
     ]
 
 
 def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
     first, second = two
-    kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.9, 0.8]}}}
+    kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "gates": {"ssim": [0.9, 0.8]}}
     change(first, "summary", lambda c: c.update(settings=kept))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     assert [row[0] for row in compared(first, second).settings] == ["sampling.steps"]  # of what both recorded
-    other = {**kept, "data": {"key": "points", "flips": ["x"]}, "evaluation": {"gates": {"ssim": [0.7, 0.6]}}}
+    other = {**kept, "data": {"key": "points", "flips": ["x"]}, "gates": {"ssim": [0.7, 0.6]}}
     change(second, "summary", lambda c: c.update(settings=other))
     assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.key", ["null", "points"]),
-        ("evaluation.gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
+        ("gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
     ]
 
 
 def test_digits_tell_values_apart_and_a_missing_part_is_no_difference(two: tuple[Path, Path]) -> None:
     first, second = two
     change(second, "autoencoder", lambda c: c["training"].update(learning_rate=2e-3 + 1e-12))
-    (second / "results" / PARTS["diffusion"][0]).unlink()
+    (second / "results" / PARTS["prior"][0]).unlink()
     found = compared(first, second)
     ((name, *values),) = found.settings
     assert name == "autoencoder.training.learning_rate"
     assert [float(value) for value in values] == [2e-3, 2e-3 + 1e-12]
-    assert found.missing == ["second: no settings of the denoiser (diffusion/config.json)"]
+    assert found.missing == ["second: no settings of the denoiser (prior/config.json)"]
 
 
 def test_another_train_split_is_a_difference_and_no_obstacle(two: tuple[Path, Path]) -> None:
@@ -220,7 +220,7 @@ def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFix
     a, b, c = (write_run(tmp_path / name) for name in "abc")
     change(b, "reconstruction", set_value("psnr", 40.0, 0.5))
     shutil.rmtree(c / "results" / "evaluation")
-    shutil.rmtree(c / "results" / "diffusion")
+    shutil.rmtree(c / "results" / "prior")
     assert main(["compare", str(a), str(b / "results"), str(c)]) == 0
     lines = [re.split(r" {3,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["PSNR", "higher", "31.2 dB [30.7, 31.7]", "40.0 dB [39.5, 40.5] better", "–", "–"] in lines
@@ -230,7 +230,7 @@ def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFix
     words = "\n".join(" ".join(line) for line in lines)
     assert "b beside a: of 6 scores better in 1 (reconstruction: PSNR)" in words
     assert "c beside a: they share no score." in words
-    assert "c: no settings of the denoiser (diffusion/config.json); no scores of the autoencoder" in words
+    assert "c: no settings of the denoiser (prior/config.json); no scores of the autoencoder" in words
 
 
 def test_the_first_run_may_be_the_one_without_scores(two: tuple[Path, Path]) -> None:
@@ -293,12 +293,12 @@ def test_losses_and_times(two: tuple[Path, Path]) -> None:
         ["Autoencoder: lowest validation loss", "0.25 (epoch 2)", "–"],
     ]
     assert [curve.label for curve in validation_curves(runs, "autoencoder")] == ["first"]
-    assert len({png(draw_validation(validation_curves(runs, "diffusion"), "t")) for _ in range(2)}) == 1
+    assert len({png(draw_validation(validation_curves(runs, "prior"), "t")) for _ in range(2)}) == 1
     write_json(two[0] / "results" / "logs" / "environment.json", {"cpu": {"name": "fast"}, "gpus": []})
     assert compare_times(runs) == [["cpu", "name fast", "–"], ["sample", "1 min 15 s", "1 min 15 s"]]
 
 
 def test_losses_in_other_latents_are_said_to_be_others(two: tuple[Path, Path]) -> None:
     assert not compared(*two).other_latents
-    change(two[1], "diffusion", lambda c: c["made_from"].update(autoencoder="4567"))
+    change(two[1], "prior", lambda c: c["made_from"].update(autoencoder="4567"))
     assert compared(*two).other_latents

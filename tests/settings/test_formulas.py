@@ -202,9 +202,7 @@ def test_what_carries_values_files_and_trainings_does_not_count(package: Path) -
         files = list(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
         assert files, carrier
         for file in files:
-            file.write_text(
-                file.read_text().replace("    return ", "    1 + 1\n    return ") + "\nADDED = 1\n"
-            )
+            file.write_text(f"{file.read_text()}\nADDED = 1\nprint(ADDED)\n")
             carriers += 1
     assert carriers > 15
     assert not changed(before)

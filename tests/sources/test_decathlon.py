@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import monai.apps
@@ -13,7 +12,9 @@ from monai.apps.utils import HashCheckError
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_json
-from voxgen.settings.data import Scans
+from voxgen.io.shards import Shard
+from voxgen.settings.scans import Scans
+from voxgen.settings.sections import Settings
 from voxgen.sources.decathlon import channel_number, read_task
 from voxgen.stages.download import download
 from voxgen.stages.prepare_volumes import prepare_volumes
@@ -69,7 +70,7 @@ def test_channels_go_by_number_or_name(tmp_path: Path) -> None:
     assert [channel_number(single, channel) for channel in (None, 0, "mri")] == [None, 0, 0]
 
 
-def test_the_stage_takes_the_channel_and_keeps_the_label(tmp_path: Path) -> None:
+def test_the_stage_takes_the_channel_and_keeps_the_label(tmp_path: Path, settings: Settings) -> None:
     task(tmp_path / "task")
     grid = {
         "shape": (4, 5, 6),
@@ -80,11 +81,12 @@ def test_the_stage_takes_the_channel_and_keeps_the_label(tmp_path: Path) -> None
     }
     write_json(tmp_path / "grid.json", {**grid, "sigma": 1.0, "placement": "cloud"})
     scans = Scans(spacing=(1.0, 1.0, 1.0), channel="T2w", percentiles=(0.0, 100.0), task=None)
-    settings = SimpleNamespace(source="decathlon", scans=scans, label=None)
     out = tmp_path / "out"
     contents = [tmp_path / "task/dataset.json"]
     grid = tmp_path / "grid.json"
-    prepare_volumes(contents, None, "t", grid, 0, 1, out, settings, 0.9, 1, 0)
+    prepare_volumes(
+        contents, None, "t", grid, Shard(0, 1), out, "decathlon", scans, None, 0.9, 0, settings.machine
+    )
     rows = read_table(out / "manifest.csv")
     assert [row["id"] for row in rows] == ["t-a", "t-b"]
     attributes = [json.loads(row["attributes"]) for row in rows]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Synthetic
+from voxgen.settings.synthetic import Synthetic
 from voxgen.sources.filaments import simulate_filaments, worm_like_chains
 
 SETTINGS = Synthetic(

@@ -4,17 +4,19 @@ import gzip
 import itertools
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+import yaml
 from nibabel.affines import apply_affine
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_json
-from voxgen.settings.data import Scans
+from voxgen.io.shards import Shard
+from voxgen.settings.machine import Machine
+from voxgen.settings.scans import Scans
 from voxgen.sources.scans import Prepared, prepare, recorded, restored
 from voxgen.stages.prepare_volumes import COLUMNS, prepare_volumes
 from voxgen.volumes.nifti import affine_of, read_volume
@@ -23,6 +25,8 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 HIPPOCAMPUS, SMALL = SHARED / "hippocampus" / "imagesTr", SHARED / "nifti_small"
 MNI = SMALL / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 needs_scans = pytest.mark.skipif(not SMALL.is_dir(), reason=f"no scans in {SHARED}")
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"]))
 MM = (1.0, 1.0, 1.0)
 WHOLE = (0.0, 100.0)
 ORIENTATIONS = [
@@ -369,9 +373,10 @@ def grid_json(folder: Path, shape: tuple[int, int, int] = (8, 8, 8)) -> Path:
 
 def staged(folder: Path, raw: list[Path], **scans: Any) -> Path:
     chosen = Scans(**{"spacing": MM, "channel": None, "percentiles": (0.0, 99.5), "task": None, **scans})
-    settings = SimpleNamespace(source="nifti", scans=chosen, label=None)
     out = folder / "out"
-    prepare_volumes(raw, None, "s", grid_json(folder), 1, 2, out, settings, 0.9, 1, 0)
+    prepare_volumes(
+        raw, None, "s", grid_json(folder), Shard(1, 2), out, "nifti", chosen, None, 0.9, 0, MACHINE
+    )
     return out
 
 

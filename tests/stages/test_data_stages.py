@@ -1,17 +1,26 @@
 """The stages from raw files to collected volumes, on tiny examples."""
 
+import json
 import multiprocessing
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
+import yaml
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, read_table, write_json
-from voxgen.settings.data import GridSettings, IntensitySettings, Reading, Split, Synthetic
+from voxgen.io.shards import Shard
+from voxgen.io.shards import shards as shards_of
+from voxgen.settings.clouds import CloudSettings
+from voxgen.settings.grid import GridSettings
+from voxgen.settings.intensity import IntensitySettings
+from voxgen.settings.machine import Machine
+from voxgen.settings.split import SplitSettings
+from voxgen.settings.synthetic import Synthetic
 from voxgen.sources.clouds.writing import Form, write_clouds
 from voxgen.stages.collect_voxels import collect_voxels
 from voxgen.stages.fix_grid import fix_grid
@@ -23,24 +32,37 @@ from voxgen.volumes.grid import Grid, rasterize
 from voxgen.volumes.nifti import read_volume
 
 SPLITS = ("train", "val", "test")
-READING = Reading(
-    **(dict.fromkeys(Reading.model_fields) | {"source": "h5", "key": "pc", "unit": "nm", "min_points": 4})
+SHARES = {"train": 0.5, "val": 0.25, "test": 0.25, "group": None, "stratify": None}
+WHOLE = Shard(0, 1)
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
+MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"]))
+READING = CloudSettings(
+    **(
+        dict.fromkeys(CloudSettings.model_fields)
+        | {"source": "h5", "key": "pc", "unit": "nm", "min_points": 4}
+    )
 )
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the stages from split_clouds to collect_voxels are given of the section `data`."""
+
+    split: SplitSettings
+    grid: GridSettings
+    intensity: IntensitySettings
+    on_bad_cloud: str
+    max_dropped: float = 0.2
 
 
 def splitting(
     bounds: object = "train", on_bad_cloud: str = "error", method: str = "density", **split: str
-) -> SimpleNamespace:
-    """What the stages from split_clouds to collect_voxels see of the section `data`."""
-    return SimpleNamespace(
-        source="h5",
-        split=Split(**({"train": 0.5, "val": 0.25, "test": 0.25, "group": None, "stratify": None} | split)),
+) -> Data:
+    return Data(
+        split=SplitSettings(**(SHARES | split)),
         grid=GridSettings(shape=(8, 8, 8), bounds=bounds, method=method, sigma=1.0, dtype="auto"),
-        train_shape=None,
         intensity=IntensitySettings(law="log1p", quantile=0.5),
-        unit="nm",
         on_bad_cloud=on_bad_cloud,
-        max_dropped=0.2,
     )
 
 
@@ -55,37 +77,33 @@ def indexed(
     raw, index = folder / f"{name}.h5", folder / f"index/{name}.csv"
     given = {key: (values, None) for key, values in extras.items()}
     write_clouds(raw, clouds, Form(layout, "pc", "nm", np.dtype(np.float64)), given)
-    index_clouds([raw], name, index, READING, None, tuple(extras))
+    index_clouds([raw], name, index, READING, None, *[*extras, None, None][:2])
     return raw, index
 
 
-def split(folder: Path, parts: list[Path], settings: SimpleNamespace, seed: int = 0) -> Path:
-    split_clouds(parts, folder / "split.csv", folder / "dropped.csv", settings, seed)
-    fix_grid(parts, folder / "split.csv", folder / "grid.json", settings)
+def split(folder: Path, parts: list[Path], settings: Data, seed: int = 0) -> Path:
+    table, dropped = folder / "split.csv", folder / "dropped.csv"
+    limits = (settings.on_bad_cloud, settings.max_dropped)
+    split_clouds(parts, table, dropped, settings.split, settings.grid.bounds, "nm", *limits, seed)
+    fix_grid(parts, table, folder / "grid.json", settings.grid, "nm", "h5", (1.0, 1.0, 1.0))
     return folder / "grid.json"
 
 
-def voxelized(raw: Path, index: Path, grid: Path, out: Path, chunk: int = 0, chunks: int = 1) -> Path:
-    voxelize([raw], index, grid, chunk, chunks, out, READING, 0.5, 1)
+def voxelized(raw: Path, index: Path, grid: Path, out: Path, shard: Shard = WHOLE) -> Path:
+    voxelize([raw], index, grid, shard, out, READING, 0.5, MACHINE)
     return out
 
 
-def collect(folder: Path, shards: list[Path], settings: SimpleNamespace) -> dict[str, list[dict[str, str]]]:
-    manifests = {name: folder / f"{name}.csv" for name in SPLITS}
+def collect(folder: Path, shards: list[Path], settings: Data) -> dict[str, list[dict[str, str]]]:
+    splits = [(folder / f"{name}.csv", folder / name) for name in SPLITS]
     collect_voxels(
         shards,
         [shard / "dropped.csv" for shard in shards],
-        folder / "split.csv",
-        folder / "grid.json",
-        folder / "seen/grid.json",
-        manifests,
-        {name: folder / name for name in SPLITS},
-        folder / "intensity.json",
-        folder / "lost.csv",
-        settings,
-        compression=1,
+        *(folder / "split.csv", folder / "grid.json", *splits),
+        *(folder / "seen/grid.json", folder / "intensity.json", folder / "lost.csv"),
+        *(settings.intensity, None, settings.on_bad_cloud, settings.max_dropped, MACHINE),
     )
-    return {name: read_table(manifest) for name, manifest in manifests.items()}
+    return {name: read_table(manifest) for name, (manifest, _) in zip(SPLITS, splits, strict=True)}
 
 
 def test_simulate_writes_clouds_and_truth(tmp_path: Path) -> None:
@@ -100,8 +118,8 @@ def test_simulate_writes_clouds_and_truth(tmp_path: Path) -> None:
         precision=(5.0, 5.0),
         clutter=0.1,
     )
-    simulate(tmp_path / "a.h5", 0, settings, seed=0)
-    simulate(tmp_path / "b.h5", 0, settings, seed=0)
+    simulate(tmp_path / "a.h5", "some-0", settings, seed=0)
+    simulate(tmp_path / "b.h5", "some-0", settings, seed=0)
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["point_clouds"].shape == (3, 50, 3)
         assert file["point_clouds"].dtype == np.float32
@@ -164,7 +182,9 @@ def collected(folder: Path, method: str, bounds: object, chunks: int = 3) -> dic
     raw, index = indexed(folder, clouds, layout="stacked")
     settings = splitting(bounds, "skip", method)
     grid = split(folder, [index], settings)
-    shards = [voxelized(raw, index, grid, folder / f"shards/a-{k}", k, chunks) for k in range(chunks)]
+    shards = [
+        voxelized(raw, index, grid, folder / f"shards/a-{one.number}", one) for one in shards_of(chunks)
+    ]
     collect(folder, shards, settings)
     return collect(folder, shards, settings)
 

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json, write_table
 from voxgen.settings.evaluation import EvaluationSettings
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.stages import evaluate_reconstruction as reconstruction_stage
 from voxgen.stages import evaluate_samples as samples_stage
 from voxgen.stages.evaluate_reconstruction import evaluate_reconstruction
@@ -104,7 +104,7 @@ def _stub(monkeypatch: pytest.MonkeyPatch) -> None:
 def reconstructed(root: Path, volumes: list[np.ndarray]) -> tuple[Path, Path, Path, Path]:
     manifest, folder = written(root / "test", volumes)
     scores, out = root / "reconstruction.json", root / "reconstructions"
-    evaluate_reconstruction(manifest, folder, root / "autoencoder", scores, out, EVALUATION, 0, MACHINE)
+    evaluate_reconstruction((manifest, folder), root / "autoencoder", scores, out, EVALUATION, 0, MACHINE)
     return scores, manifest, folder, out
 
 
@@ -250,12 +250,14 @@ def test_an_autoencoder_of_another_range_is_refused(tmp_path: Path, monkeypatch:
 
 
 def test_figures_of_reconstructions_and_histories(tmp_path: Path) -> None:
-    scores, *places = reconstructed(tmp_path, [counts(i, 0) for i in range(4)])
+    scores, manifest, folder, out = reconstructed(tmp_path, [counts(i, 0) for i in range(4)])
     write_json(tmp_path / "grid.json", GRID.to_json())
-    plot_reconstructions(scores, *places, tmp_path / "grid.json", tmp_path / "reconstructions.png")
+    plot_reconstructions(
+        scores, (manifest, folder), out, tmp_path / "grid.json", tmp_path / "reconstructions.png"
+    )
     columns = ["epoch", "step", "learning_rate", "train_loss", "val_loss"]
     rows = [dict(zip(columns, (i, i * 10, 1e-3, 1 / i, 1.1 / i), strict=True)) for i in (1, 2, 3)]
     write_table(tmp_path / "history.csv", rows, columns)
-    plot_history(tmp_path / "history.csv", tmp_path / "history.png", "Autoencoder")
+    plot_history(tmp_path / "history.csv", "autoencoder", tmp_path / "history.png")
     for name in ("reconstructions", "history"):
         assert (tmp_path / f"{name}.png").stat().st_size > 5000

@@ -16,8 +16,8 @@ from voxgen.errors import InputError
 from voxgen.evaluation.copy_search import DRAWN
 from voxgen.io.files import read_json, write_json, write_table
 from voxgen.io.latent_shards import COLUMNS, write_latents
-from voxgen.models.whitening import LatentScale
-from voxgen.settings.sections import Machine
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
 from voxgen.stages import evaluate_memorisation as stage
 from voxgen.stages.evaluate_memorisation import evaluate_memorisation
 from voxgen.stages.plot_memorisation import plot_memorisation
@@ -30,7 +30,7 @@ MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"] | {"device": 
 GRID = fixed_grid((8, 8, 8), ((0, 800), (0, 800), (0, 800)), "nm", "density", 1.0)
 LAW = Intensity("log1p", 1.5)
 FLIPS = ("x", "y")
-SCALE = LatentScale((0.5,), (2.0,), "mean")
+SCALE = Whitening((0.5,), (2.0,), "mean")
 
 
 class Halving:

@@ -17,10 +17,10 @@ from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import digest, read_json, read_table, write_json, write_table
 from voxgen.io.latent_shards import read_latents
+from voxgen.io.shards import Shard
 from voxgen.models.codec import load_autoencoder
 from voxgen.models.folder import weights_digest
 from voxgen.models.whitening import LatentScale
-from voxgen.settings.data import reading
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.writing import Form, write_clouds
@@ -50,7 +50,7 @@ def redrawn(results: Path, out: Path, settings: Settings, **given: Path) -> np.n
         given.get("diffusion", results / "diffusion"),
         given.get("scale", results / "latents/scale.json"),
         given.get("grid", results / "grid.json"),
-        *(out, 0, 1, settings.sampling, settings.seed),
+        *(out, Shard(0, 1), settings.sampling, settings.seed),
         settings.machine.model_copy(update={"batch": 1}),
     )
     return volumes_of(out)
@@ -125,6 +125,7 @@ def test_the_length_of_shards_does_not_matter(
 ) -> None:
     monkeypatch.setattr(encoding, "SHARD_VOLUMES", 4)
     encoding.encode_latents(
+        "train",
         (voxels / "train.csv", voxels / "train"),
         *(voxels / "grid.json", voxels / "intensity.json", results / "autoencoder", tmp_path, ("x",), ()),
         settings.machine,
@@ -214,7 +215,7 @@ def test_samples_are_gathered_with_clouds_as_the_input_has_them(
     np.testing.assert_array_equal(volumes_of(folder), volumes_of(results / "sample_shards"))
     rows = read_table(folder / "samples.csv")
     assert [(row["id"], row["points"]) for row in rows] == [(name, "40") for name in SAMPLES]
-    with open_clouds([folder / "samples.h5"], reading(settings.data)) as clouds:
+    with open_clouds([folder / "samples.h5"], settings.data.clouds) as clouds:
         assert (clouds.form.layout, len(clouds), clouds.form.unit) == ("stacked", len(SAMPLES), "nm")
         assert (clouds.form.dtype, clouds.uniform_points()) == (np.float32, 40)
         for cloud in clouds.read(0, len(clouds)):
@@ -243,7 +244,7 @@ def test_clouds_of_integer_input_are_floats(results: Path, tmp_path: Path, setti
     shards = sorted((results / "sample_shards").iterdir())
     train = (results.parent / "absent.csv", results.parent)
     write_table(train[0], [], ["id"])
-    as_found = reading(settings.data)
+    as_found = settings.data.clouds
     sample(shards, [tmp_path / "raw.h5"], results / "grid.json", train, tmp_path / "out", as_found, 0)
     with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:
         assert clouds.form.dtype == np.float32
@@ -260,7 +261,7 @@ def test_clouds_of_stacks_of_several_sizes_are_padded(
     shards = sorted((results / "sample_shards").iterdir())
     train = (results.parent / "absent.csv", results.parent)
     write_table(train[0], [], ["id"])
-    as_found = reading(settings.data)
+    as_found = settings.data.clouds
     sample(shards, raw, results / "grid.json", train, tmp_path / "out", as_found, 0)
     rows = read_table(tmp_path / "out" / "samples.csv")
     with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:

@@ -13,6 +13,7 @@ from voxgen.stages import plot_voxels as stage
 from voxgen.stages.plot_voxels import plot_voxels
 from voxgen.volumes.nifti import write_volume
 
+SPLITS = ("train", "val", "test")
 SPACING = {f"spacing_{axis}": 2.0 for axis in "xyz"}
 COLUMNS = ("id", "file", "points", "outside", "max", "occupied", *SPACING, "unit")
 Cloud = tuple[np.ndarray, int, int]
@@ -28,9 +29,9 @@ def cloud(counts: Mapping[tuple[int, int, int], float], points: int = 0, outside
 
 def run(folder: Path, splits: Mapping[str, list[Cloud]]) -> dict[str, Any]:
     """Write the splits, call the stage and return statistics.json."""
-    for name, clouds in splits.items():
+    for name in SPLITS:
         rows = []
-        for i, (volume, points, outside) in enumerate(clouds):
+        for i, (volume, points, outside) in enumerate(splits.get(name, [])):
             described = {
                 "id": f"{name}-{i}",
                 "file": f"{name}-{i}.nii.gz",
@@ -42,11 +43,8 @@ def run(folder: Path, splits: Mapping[str, list[Cloud]]) -> dict[str, Any]:
             write_volume(folder / name / f"{name}-{i}.nii.gz", volume, (0, 0, 0), (2, 2, 2), "nm")
         write_table(folder / f"{name}.csv", rows, COLUMNS)
     plot_voxels(
-        {name: folder / f"{name}.csv" for name in splits},
-        {name: folder / name for name in splits},
-        folder / "preview.png",
-        folder / "statistics.json",
-        folder / "statistics.png",
+        *((folder / f"{name}.csv", folder / name) for name in SPLITS),
+        *(folder / "preview.png", folder / "statistics.json", folder / "statistics.png"),
     )
     content: dict[str, Any] = read_json(folder / "statistics.json")
     return content

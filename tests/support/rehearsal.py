@@ -16,8 +16,8 @@ from voxgen.errors import InputError
 from voxgen.machine.fabric import rank
 from voxgen.models.objective import Objective
 from voxgen.randomness import normal
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
+from voxgen.settings.training import Training
 from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voxgen.io.files import write_json, write_table
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.pages.report_inputs import Data, Run, Scores
+from voxgen.pages.report_inputs import Data, Scores
 from voxgen.stages.report import report
 from voxgen.volumes.grid import Grid, fixed_grid, rasterize, scan_grid
 from voxgen.volumes.manifest import COLUMNS, described
@@ -142,9 +142,7 @@ def write_data(folder: Path, grid: Grid, *, n: int = 6) -> Data:
     return Data(folder / "voxels" / "grid.json", splits, splits["test"].with_suffix(""), [dropped], samples)
 
 
-def write_report(
-    folder: Path, *, grid: Grid = COUNTS, title: str = "voxgen report", label: str = "occupancy", n: int = 6
-) -> Path:
+def write_report(folder: Path, *, grid: Grid = COUNTS, label: str = "occupancy", n: int = 6) -> Path:
     """The report of a small run, written below `folder`."""
     scores = write_scores(folder / "evaluation", counts=grid.holds_counts, label=label)
     data = write_data(folder, grid, n=n)
@@ -160,8 +158,18 @@ def write_report(
     model.write_bytes(b"weights")
     image = folder / "figure.png"
     imsave(image, np.linspace(0, 1, 800 * 200).reshape(200, 800), cmap="viridis")
-    run = Run({"seed": 0, "data": {"unit": "nm"}}, {"autoencoder": model}, logs, benchmarks)
-    figures = dict.fromkeys(("samples", "spectrum", "memorisation", "reconstructions", "data"), image)
+    histories = [folder / training / "history.png" for training in ("autoencoder", "prior")]
+    for path in histories:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(image.read_bytes())
     out = folder / "report.html"
-    report(out, title, scores, data, run, figures, {"Autoencoder": image, "Diffusion": image})
+    report(
+        **{**vars(scores), "scores": scores.samples, **vars(data), "splits": list(data.splits.values())},
+        **dict.fromkeys(("data", "preview", "spectrum", "pairs", "reconstructions"), image),
+        **dict.fromkeys(("intensity", "scale"), data.grid),
+        **dict.fromkeys(("autoencoder", "prior"), model),
+        histories=histories,
+        settings={"seed": 0, "data": {"unit": "nm"}},
+        out=out,
+    )
     return out

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from voxgen.errors import InputError
 from voxgen.models.objective import Objective
 from voxgen.randomness import normal
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import Settings
+from voxgen.settings.training import Training
 from voxgen.training.checkpoints import load_state, locked, save_state
 from voxgen.training.loop import Trained, fit
 from voxgen.training.schedule import learning_rate

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.models.objective import Objective
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import Settings
+from voxgen.settings.training import Training
 from voxgen.training.engine import Engine, Share
 
 RATE = 0.1

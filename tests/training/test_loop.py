@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from voxgen.errors import InputError, StoppedError
 from voxgen.models.objective import Objective
 from voxgen.randomness import normal
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import Settings
+from voxgen.settings.training import Training
 from voxgen.training.engine import Engine
 from voxgen.training.loop import Run, Trained, fit
 from voxgen.training.monitor.board import Board, Picture

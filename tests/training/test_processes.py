@@ -26,8 +26,9 @@ from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, read_table
 from voxgen.machine.ahead import AHEAD
 from voxgen.machine.fabric import synchronised
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import Settings
+from voxgen.settings.training import Training
 from voxgen.training.distributed.processes import together
 
 PATIENCE = 120  # s

@@ -9,10 +9,9 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from voxgen.settings.base import Section
-from voxgen.settings.data import Reading
-from voxgen.settings.evaluation import Measures
 from voxgen.settings.loading import canonical
-from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import Settings
 
 ROOT = Path(__file__).parents[2]
 RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.S | re.M)

@@ -80,23 +80,22 @@ def test_another_evaluation_setting_scores_again(finished):
 
 
 def test_another_gate_changes_the_verdict_alone(finished):
-    gates = {"evaluation": {"gates": {"ssim": [0.5, 0.4]}}}
+    gates = {"gates": {"ssim": [0.5, 0.4]}}
     assert set(finished.stale(overlay=gates)) == {"summarise", "report"}
 
 
 def test_a_failed_evaluation_ends_the_run_only_where_that_is_asked_for(copy):
-    strict = {"stop_on_fail": True, "gates": {"latent_std": [0.0, 0.0]}}
-    result = copy.run("--cores", "2", overlay={"evaluation": strict})
+    strict = {"stop_on_fail": True, "latent_std": [0.0, 0.0]}
+    result = copy.run("--cores", "2", overlay={"gates": strict})
     assert result.returncode != 0
-    assert "the evaluation failed (evaluation.stop_on_fail)" in result.stdout
+    assert "the evaluation failed (gates.stop_on_fail)" in result.stdout
     assert "standard deviation of latents" in result.stdout
     evaluation = copy.folder / "results" / "evaluation"
     assert json.loads((evaluation / "summary.json").read_text())["verdict"] == "fail"
     assert "fail" in (copy.folder / "results" / "report.html").read_text()
     shares = ("count_error", "occupancy", "sharpness", "nearest_neighbour", "latent_std", "memorised")
-    lenient = {"stop_on_fail": True, "gates": {name: [1.0, 1.0] for name in shares}}
-    lenient["gates"]["ssim"] = [-1.0, -1.0]
-    result = copy.run("--cores", "2", overlay={"evaluation": lenient})
+    lenient = {"stop_on_fail": True, "ssim": [-1.0, -1.0], **{name: [1.0, 1.0] for name in shares}}
+    result = copy.run("--cores", "2", overlay={"gates": lenient})
     assert result.returncode == 0, result.stdout
     assert len((evaluation / "verdict.txt").read_text().splitlines()) == 8
 

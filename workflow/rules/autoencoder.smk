@@ -5,10 +5,8 @@
 rule train_autoencoder:
     """Train the autoencoder; run again after a kill, it goes on where it was."""
     input:
-        train="results/voxels/train.csv",
-        train_folder="results/voxels/train",
-        val="results/voxels/val.csv",
-        val_folder="results/voxels/val",
+        train=TRAIN,
+        val=VAL,
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
     output:
@@ -29,24 +27,22 @@ rule train_autoencoder:
     params:
         science=science(
             "train_autoencoder",
-            "autoencoder",
             "data.flips",
             "data.rotations",
             "seed",
+            settings="autoencoder",
         ),
     script:
         "../scripts/train_autoencoder.py"
 
 
 rule encode_latents:
-    """Encode a split once, in every view that the diffusion training may draw."""
+    """Encode a split once, in every view that the training of the prior may draw."""
     input:
-        manifest="results/voxels/{split}.csv",
-        folder="results/voxels/{split}",
+        source=["results/voxels/{split}.csv", "results/voxels/{split}"],
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
-        model=f"{AUTOENCODER}/model.safetensors",
-        config=f"{AUTOENCODER}/config.json",
+        autoencoder=AUTOENCODER,
     output:
         folder=directory("results/latents/{split}"),
         index="results/latents/{split}/index.csv",
@@ -67,22 +63,17 @@ rule encode_latents:
 
 
 rule scale_factor:
-    """Measure mean and standard deviation of the train latents, a channel each."""
+    """Measure mean and standard deviation of each channel of the train latents."""
     input:
-        folder="results/latents/train",
-        index="results/latents/train/index.csv",
-        config="results/latents/train/config.json",
+        latents=TRAIN_LATENTS,
     output:
         "results/latents/scale.json",
     log:
         "results/logs/scale_factor.log",
     benchmark:
         "results/benchmarks/scale_factor.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
-        science=science("scale_factor", "diffusion.posterior"),
+        science=science("scale_factor", "prior.posterior"),
     script:
         "../scripts/scale_factor.py"
 
@@ -90,8 +81,7 @@ rule scale_factor:
 rule measure_loader:
     """Measure how fast volumes are read, and how long the training waits for them."""
     input:
-        train="results/voxels/train.csv",
-        train_folder="results/voxels/train",
+        train=TRAIN,
         intensity="results/voxels/intensity.json",
     output:
         table="results/benchmarks/loader.csv",
@@ -107,7 +97,11 @@ rule measure_loader:
         gpu=GPUS,
     params:
         science=science(
-            "measure_loader", "autoencoder", "data.flips", "data.rotations", "seed"
+            "measure_loader",
+            "data.flips",
+            "data.rotations",
+            "seed",
+            settings="autoencoder",
         ),
     script:
         "../scripts/measure_loader.py"

@@ -6,16 +6,13 @@
 rule simulate:
     """Simulate localisation clouds of bent filaments."""
     output:
-        "results/raw/{f}.h5",
+        "results/raw/{name}.h5",
     log:
-        "results/logs/simulate/{f}.log",
+        "results/logs/simulate/{name}.log",
     benchmark:
-        "results/benchmarks/simulate/{f}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
+        "results/benchmarks/simulate/{name}.tsv"
     params:
-        science=science("simulate", "data.synthetic", "seed"),
+        science=science("simulate", "seed", settings="data.synthetic"),
     script:
         "../scripts/simulate.py"
 
@@ -23,48 +20,42 @@ rule simulate:
 rule index_clouds:
     """List the clouds of a raw source, with what is wrong with them."""
     input:
+        sidecar_input,
         raw=raw_input,
-        sidecars=sidecar_input,
     output:
-        "results/clouds/index/{f}.csv",
+        "results/clouds/index/{name}.csv",
     log:
-        "results/logs/index_clouds/{f}.log",
+        "results/logs/index_clouds/{name}.log",
     benchmark:
-        "results/benchmarks/index_clouds/{f}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
+        "results/benchmarks/index_clouds/{name}.tsv"
     params:
         science=science(
             "index_clouds",
-            *READING,
             "data.label",
             "data.split.group",
             "data.split.stratify",
+            settings="data.clouds",
         ),
     script:
         "../scripts/index_clouds.py"
 
 
 rule voxelize:
-    """Turn one chunk of a raw source's clouds into volumes of counts."""
+    """Turn one shard of a raw source's clouds into volumes of counts."""
     input:
+        sidecar_input,
         raw=raw_input,
-        sidecars=sidecar_input,
-        index="results/clouds/index/{f}.csv",
+        index="results/clouds/index/{name}.csv",
         grid="results/voxels/shards/grid.json",
     output:
-        folder=directory("results/voxels/shards/{f}-{k}"),
-        manifest="results/voxels/shards/{f}-{k}/manifest.csv",
-        outside="results/voxels/shards/{f}-{k}/dropped.csv",
+        folder=directory("results/voxels/shards/{name}-{shard}"),
+        manifest="results/voxels/shards/{name}-{shard}/manifest.csv",
+        outside="results/voxels/shards/{name}-{shard}/dropped.csv",
     log:
-        "results/logs/voxelize/{f}-{k}.log",
+        "results/logs/voxelize/{name}-{shard}.log",
     benchmark:
-        "results/benchmarks/voxelize/{f}-{k}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
+        "results/benchmarks/voxelize/{name}-{shard}.tsv"
     params:
-        science=science("voxelize", *READING, "data.intensity.quantile"),
+        science=science("voxelize", "data.intensity.quantile", settings="data.clouds"),
     script:
         "../scripts/voxelize.py"

@@ -10,11 +10,10 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Thread
 
+from voxgen.io.shards import Shard, shards
 from voxgen.machine.environment import store_environment
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
-from voxgen.settings.data import Reading
-from voxgen.settings.evaluation import Measures
 from voxgen.sources.files import (
     LISTS,
     raw_sources,
@@ -40,14 +39,15 @@ def found_files():
     }
 
 
-def science(stage, *sections):
-    """What Snakemake compares for a stage: its sections of the settings, a digest of its formulas, and
+def science(stage, *paths, **renamed):
+    """What Snakemake compares for a stage: the settings that it is given, a digest of its formulas, and
     one of the same for the stages that it follows.
 
+    A path of the settings fills the stage's parameter that is called as its last part, or as its keyword.
     Snakemake forgets what a failed job was made of, so a stage itself must know that something
     before it changed: otherwise nothing would run after a training that failed.
     """
-    DECLARED[stage] = sections
+    DECLARED[stage] = {path.rpartition(".")[2]: path for path in paths} | renamed
 
     def given(wildcards):
         return canonical_science(stage)
@@ -57,14 +57,32 @@ def science(stage, *sections):
 
 @cache
 def canonical_science(stage):
-    """The canonical string of a stage; `DECLARED` is whole once all rules are read."""
-    followed = "".join(canonical_science(before) for before in FOLLOWS[stage])
+    """The canonical string of a stage; all rules are known once Snakemake asks for it."""
+    before = "".join(canonical_science(other) for other in followed(stage))
     return canonical(
         SETTINGS,
-        *DECLARED[stage],
+        DECLARED[stage],
         formulas=formula_digest(f"voxgen.stages.{stage}"),
-        after=sha256(followed.encode()).hexdigest()[:16],
+        after=sha256(before.encode()).hexdigest()[:16],
     )
+
+
+def followed(stage):
+    """The stages that make what a stage reads.
+
+    One example of each wildcard is looked at, since all jobs of a rule follow the same rules.
+    """
+    read, *_ = workflow.get_rule(stage).expand_input(EXAMPLE)
+    makers = set()
+    for file in filter(lies_in_results, read):
+        if not any(rule.is_producer(file) for rule in makers):
+            makers |= {rule for rule in workflow.rules if rule.is_producer(file)}
+    return sorted(rule.name for rule in makers)
+
+
+def lies_in_results(file):
+    """Whether a rule may make the file: thousands of raw ones need not be asked about."""
+    return file.startswith("results/")
 
 
 def hold_folder():
@@ -89,9 +107,20 @@ def note_environment():
     ).start()
 
 
-def shard_names(n):
-    """Names of n shards: they say how many there are, so that another number makes all of them anew."""
-    return [f"{k}of{n}" for k in range(n)]
+def model_files(folder):
+    """The files of a trained model, to be read together."""
+    return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+
+
+def split_files(split):
+    """The manifest of a split and the folder of its volumes."""
+    return [f"results/voxels/{split}.csv", f"results/voxels/{split}"]
+
+
+def latent_files(split):
+    """The folder of a split's latents and what in it says which they are."""
+    folder = f"results/latents/{split}"
+    return [folder, f"{folder}/index.csv", f"{folder}/config.json"]
 
 
 def training_place():
@@ -114,26 +143,26 @@ def attempt_number(wildcards, attempt):
 
 def raw_input(wildcards):
     """All files of a raw source."""
-    return FILES[wildcards.f]
+    return FILES[wildcards.name]
 
 
 def sidecar_input(wildcards):
     """The YAML files beside HDF5 files, in which Picasso keeps the size of a pixel."""
-    beside = [Path(file).with_suffix(".yaml") for file in FILES[wildcards.f]]
+    beside = [Path(file).with_suffix(".yaml") for file in FILES[wildcards.name]]
     return [str(path) for path in beside if SOURCE == "h5" and path.is_file()]
 
 
-def chunk_input(wildcards):
-    """The files of one chunk of a raw source; all, where it has a single table of contents."""
-    files, k = FILES[wildcards.f], CHUNKS.index(wildcards.k)
+def shard_input(wildcards):
+    """The files of one shard of a raw source; all, where it has a single table of contents."""
+    files = FILES[wildcards.name]
     if SOURCE != "nifti":
         return files
-    return files[len(files) * k // len(CHUNKS) : len(files) * (k + 1) // len(CHUNKS)]
+    return files[Shard.named(wildcards.shard).part(len(files))]
 
 
 def listing_input(wildcards):
     """The list that names the scans, where there is one."""
-    given = SETTINGS.data.files.get(wildcards.f, "")
+    given = SETTINGS.data.files.get(wildcards.name, "")
     return given if SOURCE == "nifti" and given.endswith(LISTS) else []
 
 
@@ -147,69 +176,34 @@ with refusals():
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 KIND = "clouds" if MAKES_CLOUDS else "volumes"
-READING = [f"data.{name}" for name in Reading.model_fields]
-MEASURES = [f"evaluation.{name}" for name in Measures.model_fields]
-VERDICT = "results/evaluation/verdict.txt" if SETTINGS.evaluation.stop_on_fail else []
+VERDICT = "results/evaluation/verdict.txt" if SETTINGS.gates.stop_on_fail else []
 TRAIN_BOUNDS = MAKES_CLOUDS and SETTINGS.data.grid.bounds == "train"
-CHUNKS = shard_names(MACHINE.shards_per_file)
-SAMPLE_SHARDS = shard_names(MACHINE.sample_shards)
+SHARDS = shards(MACHINE.shards_per_file)
+SAMPLE_SHARDS = shards(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
+TRAIN, VAL, TEST = map(split_files, SPLITS)
+TRAIN_LATENTS, VAL_LATENTS = map(latent_files, ("train", "val"))
 TRAINS_AUTOENCODER = SETTINGS.autoencoder.source == "train"
-AUTOENCODER = (
+AUTOENCODER = model_files(
     "results/autoencoder"
     if TRAINS_AUTOENCODER
     else SETTINGS.autoencoder.source.rstrip("/")
 )
-TRAININGS = ("autoencoder", "diffusion") if TRAINS_AUTOENCODER else ("diffusion",)
-FIRST_STAGE = ["train_autoencoder"] if TRAINS_AUTOENCODER else ["collect_voxels"]
-RAW_DATA = {
-    "synthetic": ["simulate"],
-    "spheres": ["simulate_spheres"],
-    "decathlon": ["download"],
-}.get(SOURCE, [])
-FOLLOWS = {
-    "simulate": [],
-    "simulate_spheres": [],
-    "download": [],
-    "index_clouds": RAW_DATA,
-    "prepare_volumes": ["fix_grid", *RAW_DATA],
-    "split_clouds": ["index_clouds"] if MAKES_CLOUDS else ["prepare_volumes"],
-    "fix_grid": ["split_clouds"] if TRAIN_BOUNDS else [],
-    "voxelize": ["index_clouds", "fix_grid"],
-    "collect_voxels": [
-        "split_clouds",
-        "voxelize" if MAKES_CLOUDS else "prepare_volumes",
-    ],
-    "plot_voxels": ["collect_voxels"],
-    "train_autoencoder": ["collect_voxels"],
-    "encode_latents": FIRST_STAGE,
-    "scale_factor": ["encode_latents"],
-    "train_diffusion": ["scale_factor"],
-    "draw_samples": ["train_diffusion"],
-    "sample": ["draw_samples"],
-    "evaluate_reconstruction": FIRST_STAGE,
-    "evaluate_samples": ["sample"],
-    "evaluate_memorisation": ["sample"],
-    "summarise": [
-        "evaluate_reconstruction",
-        "evaluate_samples",
-        "evaluate_memorisation",
-    ],
-    "check_verdict": ["summarise"],
-    "plot_history": [],
-    "plot_reconstructions": ["evaluate_reconstruction"],
-    "plot_spectrum": ["evaluate_samples"],
-    "plot_memorisation": ["evaluate_memorisation"],
-    "report": ["summarise"],
-    "measure_loader": ["collect_voxels"],
+PRIOR = model_files("results/prior")
+TRAININGS = ("autoencoder", "prior") if TRAINS_AUTOENCODER else ("prior",)
+EXAMPLE = {
+    "name": next(iter(FILES)),
+    "shard": str(SHARDS[0]),
+    "split": SPLITS[0],
+    "training": TRAININGS[-1],  # it follows the other
 }
 DECLARED = {}
 GPUS = int(MACHINE.device == "cuda")
 
 
 wildcard_constraints:
-    f="|".join(map(re.escape, FILES)),
-    k=r"\d+of\d+",
+    name="|".join(map(re.escape, FILES)),
+    shard=r"\d+of\d+",
     split="|".join(SPLITS),
     training="|".join(TRAININGS),
 

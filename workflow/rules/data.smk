@@ -2,11 +2,11 @@
 # Reads: results/clouds/index/ or the shards' index, results/voxels/shards/.
 # Writes: results/clouds/ (splits), results/voxels/ (grid, manifests, volumes, intensity, preview).
 
-SHARDS = expand("results/voxels/shards/{f}-{k}", f=FILES, k=CHUNKS)
+VOXEL_SHARDS = expand("results/voxels/shards/{name}-{shard}", name=FILES, shard=SHARDS)
 INDEX = (
-    expand("results/clouds/index/{f}.csv", f=FILES)
+    expand("results/clouds/index/{name}.csv", name=FILES)
     if MAKES_CLOUDS
-    else expand("{shard}/index.csv", shard=SHARDS)
+    else expand("{shard}/index.csv", shard=VOXEL_SHARDS)
 )
 
 
@@ -22,18 +22,15 @@ rule split_clouds:
     benchmark:
         "results/benchmarks/split_clouds.tsv"
     priority: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
     params:
         science=science(
             "split_clouds",
-            "data.split",
             "data.grid.bounds",
             "data.unit",
             "data.on_bad_cloud",
             "data.max_dropped",
             "seed",
+            settings="data.split",
         ),
     script:
         "../scripts/split_clouds.py"
@@ -50,12 +47,13 @@ rule fix_grid:
         "results/logs/fix_grid.log",
     benchmark:
         "results/benchmarks/fix_grid.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
     params:
         science=science(
-            "fix_grid", "data.grid", "data.unit", "data.source", "data.scans.spacing"
+            "fix_grid",
+            "data.unit",
+            "data.source",
+            "data.scans.spacing",
+            settings="data.grid",
         ),
     script:
         "../scripts/fix_grid.py"
@@ -64,14 +62,17 @@ rule fix_grid:
 rule collect_voxels:
     """Gather the shards by split and take the intensity law's constants from the train split."""
     input:
-        shards=SHARDS,
-        manifests=expand("{shard}/manifest.csv", shard=SHARDS),
-        outside=expand("{shard}/dropped.csv", shard=SHARDS) if MAKES_CLOUDS else [],
+        expand("{shard}/manifest.csv", shard=VOXEL_SHARDS),
+        shards=VOXEL_SHARDS,
+        outside=(
+            expand("{shard}/dropped.csv", shard=VOXEL_SHARDS) if MAKES_CLOUDS else []
+        ),
         split="results/clouds/split.csv",
-        grid="results/voxels/shards/grid.json",
+        stored="results/voxels/shards/grid.json",
     output:
-        **{split: f"results/voxels/{split}.csv" for split in SPLITS},
-        **{f"{split}_folder": directory(f"results/voxels/{split}") for split in SPLITS},
+        train=["results/voxels/train.csv", directory("results/voxels/train")],
+        val=["results/voxels/val.csv", directory("results/voxels/val")],
+        test=["results/voxels/test.csv", directory("results/voxels/test")],
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
         dropped="results/voxels/dropped.csv",
@@ -79,16 +80,13 @@ rule collect_voxels:
         "results/logs/collect_voxels.log",
     benchmark:
         "results/benchmarks/collect_voxels.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
     params:
         science=science(
             "collect_voxels",
-            "data.intensity",
             "data.train_shape",
             "data.on_bad_cloud",
             "data.max_dropped",
+            settings="data.intensity",
         ),
     script:
         "../scripts/collect_voxels.py"
@@ -97,8 +95,9 @@ rule collect_voxels:
 rule plot_voxels:
     """Show each split: slices, projections and statistics of its volumes."""
     input:
-        **{split: f"results/voxels/{split}.csv" for split in SPLITS},
-        **{f"{split}_folder": f"results/voxels/{split}" for split in SPLITS},
+        train=TRAIN,
+        val=VAL,
+        test=TEST,
     output:
         preview=report(
             "results/voxels/preview.png",
@@ -111,9 +110,6 @@ rule plot_voxels:
         "results/logs/plot_voxels.log",
     benchmark:
         "results/benchmarks/plot_voxels.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
         science=science("plot_voxels"),
     script:

@@ -1,23 +1,18 @@
 # Latents to new volumes.
-# Reads: results/latents/, the autoencoder. Writes: results/diffusion/, results/sample_shards/, results/samples/.
+# Reads: results/latents/, the autoencoder. Writes: results/prior/, results/sample_shards/, results/samples/.
 
 
 rule train_diffusion:
     """Train the denoiser on cached latents; run again after a kill, it goes on where it was."""
     input:
-        train="results/latents/train",
-        train_index="results/latents/train/index.csv",
-        train_config="results/latents/train/config.json",
-        val="results/latents/val",
-        val_index="results/latents/val/index.csv",
-        val_config="results/latents/val/config.json",
+        train=TRAIN_LATENTS,
+        val=VAL_LATENTS,
         scale="results/latents/scale.json",
-        autoencoder=f"{AUTOENCODER}/model.safetensors",
-        autoencoder_config=f"{AUTOENCODER}/config.json",
+        autoencoder=AUTOENCODER,
     output:
-        model="results/diffusion/model.safetensors",
-        config="results/diffusion/config.json",
-        history="results/diffusion/history.csv",
+        model="results/prior/model.safetensors",
+        config="results/prior/config.json",
+        history="results/prior/history.csv",
     log:
         "results/logs/train_diffusion.log",
     benchmark:
@@ -30,7 +25,7 @@ rule train_diffusion:
         runtime=MACHINE.runtime_minutes,
         attempt=attempt_number,
     params:
-        science=science("train_diffusion", "diffusion", "seed"),
+        science=science("train_diffusion", "seed", settings="prior"),
     script:
         "../scripts/train_diffusion.py"
 
@@ -38,27 +33,25 @@ rule train_diffusion:
 rule draw_samples:
     """Draw one shard of new volumes."""
     input:
-        autoencoder=f"{AUTOENCODER}/model.safetensors",
-        autoencoder_config=f"{AUTOENCODER}/config.json",
-        diffusion="results/diffusion/model.safetensors",
-        diffusion_config="results/diffusion/config.json",
+        autoencoder=AUTOENCODER,
+        prior=PRIOR,
         scale="results/latents/scale.json",
         grid="results/voxels/grid.json",
     output:
-        folder=directory("results/sample_shards/{k}"),
-        manifest="results/sample_shards/{k}/manifest.csv",
-        config="results/sample_shards/{k}/config.json",
+        folder=directory("results/sample_shards/{shard}"),
+        manifest="results/sample_shards/{shard}/manifest.csv",
+        config="results/sample_shards/{shard}/config.json",
     log:
-        "results/logs/draw_samples/{k}.log",
+        "results/logs/draw_samples/{shard}.log",
     benchmark:
-        "results/benchmarks/draw_samples/{k}.tsv"
+        "results/benchmarks/draw_samples/{shard}.tsv"
     threads: MACHINE.threads
     resources:
         mem_mb=MACHINE.memory_mb,
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("draw_samples", "sampling", "seed"),
+        science=science("draw_samples", "seed", settings="sampling"),
     script:
         "../scripts/draw_samples.py"
 
@@ -66,13 +59,12 @@ rule draw_samples:
 rule sample:
     """Gather the new volumes, draw clouds from them and set them beside real ones."""
     input:
-        shards=expand("results/sample_shards/{k}", k=SAMPLE_SHARDS),
-        manifests=expand("results/sample_shards/{k}/manifest.csv", k=SAMPLE_SHARDS),
-        configs=expand("results/sample_shards/{k}/config.json", k=SAMPLE_SHARDS),
+        expand("results/sample_shards/{shard}/manifest.csv", shard=SAMPLE_SHARDS),
+        expand("results/sample_shards/{shard}/config.json", shard=SAMPLE_SHARDS),
+        shards=expand("results/sample_shards/{shard}", shard=SAMPLE_SHARDS),
         grid="results/voxels/grid.json",
         raw=next(iter(FILES.values())) if MAKES_CLOUDS else [],
-        train="results/voxels/train.csv",
-        train_folder="results/voxels/train",
+        train=TRAIN,
     output:
         **({"clouds": "results/samples/samples.h5"} if MAKES_CLOUDS else {}),
         folder=directory("results/samples"),
@@ -87,10 +79,7 @@ rule sample:
         "results/logs/sample.log",
     benchmark:
         "results/benchmarks/sample.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=60,
     params:
-        science=science("sample", *READING, "seed"),
+        science=science("sample", "seed", settings="data.clouds"),
     script:
         "../scripts/sample.py"

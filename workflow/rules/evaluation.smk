@@ -6,13 +6,11 @@
 rule evaluate_reconstruction:
     """Score the autoencoder on the test split, beside trivial baselines."""
     input:
-        manifest="results/voxels/test.csv",
-        folder="results/voxels/test",
-        model=f"{AUTOENCODER}/model.safetensors",
-        config=f"{AUTOENCODER}/config.json",
+        test=TEST,
+        autoencoder=AUTOENCODER,
     output:
         scores="results/evaluation/reconstruction.json",
-        volumes=directory("results/evaluation/reconstructions"),
+        reconstructions=directory("results/evaluation/reconstructions"),
     log:
         "results/logs/evaluate_reconstruction.log",
     benchmark:
@@ -23,7 +21,7 @@ rule evaluate_reconstruction:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_reconstruction", *MEASURES, "seed"),
+        science=science("evaluate_reconstruction", "evaluation", "seed"),
     script:
         "../scripts/evaluate_reconstruction.py"
 
@@ -31,16 +29,12 @@ rule evaluate_reconstruction:
 rule evaluate_samples:
     """Score the samples against the test split, beside what train and rebuilt volumes reach."""
     input:
-        samples="results/samples",
-        table="results/samples/samples.csv",
-        train="results/voxels/train.csv",
-        train_folder="results/voxels/train",
-        test="results/voxels/test.csv",
-        test_folder="results/voxels/test",
+        samples=["results/samples/samples.csv", "results/samples"],
+        train=TRAIN,
+        test=TEST,
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
-        model=f"{AUTOENCODER}/model.safetensors",
-        config=f"{AUTOENCODER}/config.json",
+        autoencoder=AUTOENCODER,
         medicalnet=MEDICALNET,
     output:
         scores="results/evaluation/samples.json",
@@ -54,7 +48,7 @@ rule evaluate_samples:
         runtime=MACHINE.runtime_minutes,
         gpu=GPUS,
     params:
-        science=science("evaluate_samples", *MEASURES, "seed"),
+        science=science("evaluate_samples", "evaluation", "seed"),
     script:
         "../scripts/evaluate_samples.py"
 
@@ -62,20 +56,14 @@ rule evaluate_samples:
 rule evaluate_memorisation:
     """Look for copies of train volumes among the samples."""
     input:
-        samples="results/samples",
-        table="results/samples/samples.csv",
-        train="results/voxels/train.csv",
-        train_folder="results/voxels/train",
-        test="results/voxels/test.csv",
-        test_folder="results/voxels/test",
-        latents="results/latents/train",
-        latents_config="results/latents/train/config.json",
-        latents_index="results/latents/train/index.csv",
+        samples=["results/samples/samples.csv", "results/samples"],
+        train=TRAIN,
+        test=TEST,
+        latents=TRAIN_LATENTS,
         scale="results/latents/scale.json",
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
-        model=f"{AUTOENCODER}/model.safetensors",
-        config=f"{AUTOENCODER}/config.json",
+        autoencoder=AUTOENCODER,
     output:
         scores="results/evaluation/memorisation.json",
     log:
@@ -89,7 +77,9 @@ rule evaluate_memorisation:
         gpu=GPUS,
     params:
         science=science(
-            "evaluate_memorisation", "evaluation.pooled", "evaluation.confidence"
+            "evaluate_memorisation",
+            "evaluation.confidence",
+            longest="evaluation.pooled",
         ),
     script:
         "../scripts/evaluate_memorisation.py"
@@ -107,37 +97,23 @@ rule summarise:
         "results/logs/summarise.log",
     benchmark:
         "results/benchmarks/summarise.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
-        science=science(
-            "summarise",
-            "data",
-            "autoencoder",
-            "diffusion",
-            "sampling",
-            "evaluation",
-            "seed",
-        ),
+        science=science("summarise", "gates", settings="science"),
     script:
         "../scripts/summarise.py"
 
 
 rule check_verdict:
-    """End the run with an error where the evaluation failed; asked for by evaluation.stop_on_fail."""
+    """End the run with an error where the evaluation failed; asked for by gates.stop_on_fail."""
     input:
+        "results/report.html",
         summary="results/evaluation/summary.json",
-        report="results/report.html",
     output:
         "results/evaluation/verdict.txt",
     log:
         "results/logs/check_verdict.log",
     benchmark:
         "results/benchmarks/check_verdict.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         science=science("check_verdict"),
     script:

@@ -5,7 +5,7 @@
 rule plot_history:
     """Draw the losses of a training."""
     input:
-        "results/{training}/history.csv",
+        history="results/{training}/history.csv",
     output:
         report(
             "results/figures/{training}/history.png",
@@ -17,9 +17,6 @@ rule plot_history:
         "results/logs/plot_history/{training}.log",
     benchmark:
         "results/benchmarks/plot_history/{training}.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         science=science("plot_history"),
     script:
@@ -30,9 +27,8 @@ rule plot_reconstructions:
     """Draw the best, the median and the worst reconstruction beside their inputs."""
     input:
         scores="results/evaluation/reconstruction.json",
-        volumes="results/evaluation/reconstructions",
-        manifest="results/voxels/test.csv",
-        folder="results/voxels/test",
+        reconstructions="results/evaluation/reconstructions",
+        test=TEST,
         grid="results/voxels/grid.json",
     output:
         report(
@@ -44,9 +40,6 @@ rule plot_reconstructions:
         "results/logs/plot_reconstructions.log",
     benchmark:
         "results/benchmarks/plot_reconstructions.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         science=science("plot_reconstructions"),
     script:
@@ -56,7 +49,7 @@ rule plot_reconstructions:
 rule plot_spectrum:
     """Draw the power spectra of samples and of real volumes."""
     input:
-        "results/evaluation/samples.json",
+        scores="results/evaluation/samples.json",
     output:
         report(
             "results/figures/spectrum.png",
@@ -67,9 +60,6 @@ rule plot_spectrum:
         "results/logs/plot_spectrum.log",
     benchmark:
         "results/benchmarks/plot_spectrum.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         science=science("plot_spectrum"),
     script:
@@ -82,8 +72,7 @@ rule plot_memorisation:
         scores="results/evaluation/memorisation.json",
         samples="results/samples",
         train="results/voxels/train",
-        latents="results/latents/train",
-        latents_config="results/latents/train/config.json",
+        latents=TRAIN_LATENTS,
         grid="results/voxels/grid.json",
     output:
         report(
@@ -95,9 +84,6 @@ rule plot_memorisation:
         "results/logs/plot_memorisation.log",
     benchmark:
         "results/benchmarks/plot_memorisation.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=30,
     params:
         science=science("plot_memorisation"),
     script:
@@ -123,27 +109,16 @@ rule report:
         histories=expand("results/figures/{training}/history.png", training=TRAININGS),
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
-        autoencoder=f"{AUTOENCODER}/model.safetensors",
+        autoencoder=AUTOENCODER[0],
         scale="results/latents/scale.json",
-        diffusion="results/diffusion/model.safetensors",
+        prior=PRIOR[0],
     output:
         report("results/report.html", caption="../report/report.rst", category="Report"),
     log:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=30,
     params:
-        science=science(
-            "report",
-            "data",
-            "autoencoder",
-            "diffusion",
-            "sampling",
-            "evaluation",
-            "seed",
-        ),
+        science=science("report", settings="science"),
     script:
         "../scripts/report.py"

@@ -6,16 +6,15 @@
 rule simulate_spheres:
     """Draw the spheres that a table's volumes show."""
     output:
-        "results/raw/{f}.csv",
+        "results/raw/{name}.csv",
     log:
-        "results/logs/simulate_spheres/{f}.log",
+        "results/logs/simulate_spheres/{name}.log",
     benchmark:
-        "results/benchmarks/simulate_spheres/{f}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=60,
+        "results/benchmarks/simulate_spheres/{name}.tsv"
     params:
-        science=science("simulate_spheres", "data.spheres", "data.grid.shape", "seed"),
+        science=science(
+            "simulate_spheres", "data.grid.shape", "seed", settings="data.spheres"
+        ),
     script:
         "../scripts/simulate_spheres.py"
 
@@ -23,15 +22,12 @@ rule simulate_spheres:
 rule download:
     """Fetch and unpack a task of the Medical Segmentation Decathlon."""
     output:
-        folder=directory("results/raw/{f}"),
-        contents="results/raw/{f}/dataset.json",
+        folder=directory("results/raw/{name}"),
+        contents="results/raw/{name}/dataset.json",
     log:
-        "results/logs/download/{f}.log",
+        "results/logs/download/{name}.log",
     benchmark:
-        "results/benchmarks/download/{f}.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=600,
+        "results/benchmarks/download/{name}.tsv"
     params:
         science=science("download"),
     script:
@@ -39,22 +35,19 @@ rule download:
 
 
 rule prepare_volumes:
-    """Bring one chunk of a raw source's volumes onto the grid."""
+    """Bring one shard of a raw source's volumes onto the grid."""
     input:
-        raw=chunk_input,
+        raw=shard_input,
         listing=listing_input,
         grid="results/voxels/shards/grid.json",
     output:
-        folder=directory("results/voxels/shards/{f}-{k}"),
-        manifest="results/voxels/shards/{f}-{k}/manifest.csv",
-        index="results/voxels/shards/{f}-{k}/index.csv",
+        folder=directory("results/voxels/shards/{name}-{shard}"),
+        manifest="results/voxels/shards/{name}-{shard}/manifest.csv",
+        index="results/voxels/shards/{name}-{shard}/index.csv",
     log:
-        "results/logs/prepare_volumes/{f}-{k}.log",
+        "results/logs/prepare_volumes/{name}-{shard}.log",
     benchmark:
-        "results/benchmarks/prepare_volumes/{f}-{k}.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=120,
+        "results/benchmarks/prepare_volumes/{name}-{shard}.tsv"
     params:
         science=science(
             "prepare_volumes",

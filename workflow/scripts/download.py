@@ -1,14 +1,8 @@
 """Rule download."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from adapter import job
 
-if TYPE_CHECKING:
-    from snakemake.iocontainers import snakemake
-
-with job(snakemake) as settings:
+with job() as call:
     from voxgen.stages.download import download
 
-    download(task=snakemake.wildcards.f, out=Path(snakemake.output.folder))
+    call(download)

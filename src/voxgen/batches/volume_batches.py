@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
-from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from voxgen.batches.stacking import Item, stacked
 from voxgen.batches.views import View, drawn_view
 from voxgen.errors import InputError
 from voxgen.io.files import read_table
-from voxgen.randomness import generator, normal
-from voxgen.settings.models import AutoencoderSettings
+from voxgen.models.objective import Address, Objective, Purpose
+from voxgen.randomness import generator
 from voxgen.volumes.intensity import Intensity
 from voxgen.volumes.nifti import read_volume
 
@@ -88,7 +87,7 @@ def _cut(volume_XYZ: Volume, start: NDArray[np.int64], shape: Sequence[int]) -> 
 
 
 class VolumeBatches:
-    """What an autoencoder is trained on: volumes or patches, and posterior noise, by (seed, epoch, item).
+    """Batches of "volume" (B, 1, X, Y, Z), whole or patches of a shape, and of the objective's draws.
 
     A training draws the view and the patch of each item; a validation sees the middle of the volume as it is.
     """
@@ -96,27 +95,31 @@ class VolumeBatches:
     def __init__(
         self,
         volumes: Volumes,
-        settings: AutoencoderSettings,
+        objective: Objective,
         views: Sequence[View],
+        patch: Sequence[int] | None,
         seed: int,
-        purpose: Literal["train", "validation"],
+        purpose: Purpose,
     ) -> None:
-        self._volumes = volumes
-        self._network, self._patch = settings.network, settings.patch
-        self._views = views
+        self._volumes, self._objective = volumes, objective
+        self._views, self._patch = views, patch
         self._seed = seed
         self._purpose = purpose
 
     def __len__(self) -> int:
         return len(self._volumes)
 
-    def batch(self, items: NDArray[np.int64], epoch: int) -> tuple[Tensor, ...]:
-        """Volumes or patches (B, 1, X, Y, Z) and noise (B, C, x, y, z) of the given items."""
+    def batch(self, items: NDArray[np.int64], epoch: int) -> dict[str, Tensor]:
+        """The batch of the given items, by name."""
         read = self._volumes.read(items)
-        shown = [self._shown(volume, epoch, int(item)) for volume, item in zip(read, items, strict=True)]
-        shape = self._network.latent_channels, *(size // self._network.factor for size in shown[0].shape)
-        noise = [normal(shape, self._seed, f"{self._purpose}-posterior", epoch, int(item)) for item in items]
-        return torch.from_numpy(np.stack(shown)[:, None]), torch.from_numpy(np.stack(noise))
+        return stacked(
+            [self._item(volume, epoch, int(item)) for volume, item in zip(read, items, strict=True)]
+        )
+
+    def _item(self, volume: Volume, epoch: int, item: int) -> Item:
+        shown = self._shown(volume, epoch, item)
+        draws = self._objective.draws(shown.shape, Address(self._seed, self._purpose, epoch, item))
+        return {"volume": shown[None], **draws}
 
     def _shown(self, volume: Volume, epoch: int, item: int) -> Volume:
         if self._purpose == "validation":

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.opening import Clouds, open_clouds
 from voxgen.sources.clouds.units import factor, is_pixels, is_unit
 
@@ -47,12 +47,13 @@ def found_clouds(paths: Sequence[Path], given: Mapping[str, object]) -> Iterator
         yield clouds, reading.unit
 
 
-def _reading(values: Mapping[str, object]) -> Reading:
+def _reading(values: Mapping[str, object]) -> CloudSettings:
     try:
-        return Reading.model_validate_json(json.dumps(dict.fromkeys(Reading.model_fields) | dict(values)))
+        whole = dict.fromkeys(CloudSettings.model_fields) | dict(values)
+        return CloudSettings.model_validate_json(json.dumps(whole))
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise InputError(f"{found}; known: {', '.join(Reading.model_fields)}") from None
+        raise InputError(f"{found}; known: {', '.join(CloudSettings.model_fields)}") from None
 
 
 def _value(text: str) -> object:

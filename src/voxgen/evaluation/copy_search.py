@@ -41,7 +41,7 @@ def span_latents(
     means: Iterable[NDArray[np.floating]], rows: Iterable[Mapping[str, str]], codec: Codec, law: Intensity
 ) -> Space:
     """The space of whitened latents; `rows` are those of the train latents' index."""
-    whitened = [codec.scale.whiten(mean.astype(np.float32)) for mean in means]
+    whitened = [codec.whitening.whiten(mean.astype(np.float32)) for mean in means]
     return Space(
         "whitened latents",
         np.concatenate([mean.reshape(len(mean), -1) for mean in whitened]),

@@ -15,7 +15,7 @@ from voxgen.metrics.bootstrap import Bootstrap
 from voxgen.metrics.reconstruction import foreground_mask, poisson_redraw
 from voxgen.metrics.similarity import scales
 from voxgen.randomness import generator
-from voxgen.settings.evaluation import Measures
+from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.volumes.grid import Grid, occupied_above
 from voxgen.volumes.intensity import Intensity
 
@@ -30,7 +30,11 @@ WORST = 5  # volumes that are named
 
 
 def score_reconstructions(
-    pairs: Iterable[tuple[str, Volume, Volume]], grid: Grid, law: Intensity, evaluation: Measures, seed: int
+    pairs: Iterable[tuple[str, Volume, Volume]],
+    grid: Grid,
+    law: Intensity,
+    evaluation: EvaluationSettings,
+    seed: int,
 ) -> dict[str, Any]:
     """All scores of ids with their volume and its reconstruction; one pair is in memory at a time."""
     found: dict[str, list[dict[str, float]]] = {}
@@ -55,7 +59,7 @@ def score_reconstructions(
 
 
 def _score(
-    x_XYZ: Volume, r_XYZ: Volume, grid: Grid, law: Intensity, evaluation: Measures
+    x_XYZ: Volume, r_XYZ: Volume, grid: Grid, law: Intensity, evaluation: EvaluationSettings
 ) -> dict[str, float]:
     """All scores of a stored volume and of what stands for it."""
     threshold = occupied_above(grid)
@@ -78,7 +82,7 @@ def _score(
 
 
 def _summarise(
-    found: dict[str, list[dict[str, float]]], grid: Grid, evaluation: Measures, seed: int
+    found: dict[str, list[dict[str, float]]], grid: Grid, evaluation: EvaluationSettings, seed: int
 ) -> dict[str, Any]:
     """Each metric's mean over the volumes, of the model and of the baselines."""
     bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)

@@ -16,7 +16,7 @@ from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.volume_statistics import shells
 from voxgen.models.codec import Autoencoder
 from voxgen.randomness import generator
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 
 Rows = list[dict[str, str]]
 Source = tuple[Rows, Path]  # a set's table and the folder of its volumes

@@ -14,7 +14,7 @@ from voxgen.evaluation.metric_table import (
     SAMPLES,
 )
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.settings.evaluation import Gates
+from voxgen.settings.gates import Gates
 
 Verdict = Literal["pass", "look", "fail"]
 Content = Mapping[str, Any]

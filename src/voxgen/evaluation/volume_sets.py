@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from voxgen.evaluation.volume_streams import Batch
 from voxgen.metrics import volume_statistics
 from voxgen.randomness import generator
-from voxgen.settings.evaluation import Measures
+from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.volumes.grid import Grid, draw_points, occupied_above
 from voxgen.volumes.intensity import Intensity
 
@@ -37,7 +37,7 @@ class Description:
     law: Intensity
     upper: float
     features: Mapping[str, Features]
-    evaluation: Measures
+    evaluation: EvaluationSettings
     seed: int
 
     def describe(self, name: str, batches: Iterable[Batch]) -> VolumeSet:

@@ -14,7 +14,7 @@ from torch import distributed, nn
 
 from voxgen.errors import InputError
 from voxgen.machine.memory import keep_freed_memory
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 
 log = logging.getLogger(__name__)
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)

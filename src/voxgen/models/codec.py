@@ -1,6 +1,6 @@
-"""A trained autoencoder from its folder, and the codec that adds the latents' scale.
+"""A trained first stage from its folder, and the codec that adds the whitening of its latents.
 
-Shapes: B batch, C channels, X Y Z grid or latent axes.
+Shapes: B batch, C channels, X Y Z grid, x y z latent axes.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from voxgen.machine.fabric import launch
-from voxgen.models.first_stage.kl import build_autoencoder
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
+from voxgen.models.kinds import build_first_stage
 from voxgen.models.layers import accelerate
-from voxgen.models.whitening import LatentScale
-from voxgen.settings.sections import Machine
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
 
@@ -27,7 +27,7 @@ Array = NDArray[np.float32]
 
 
 class Autoencoder:
-    """A trained autoencoder, built from its folder alone."""
+    """A trained first stage of any kind on arrays, built from its folder alone."""
 
     def __init__(
         self, config: dict[str, Any], digest: str, weights: dict[str, Tensor], fabric: Fabric
@@ -37,69 +37,61 @@ class Autoencoder:
         self.config = config
         self.digest = digest
         self.fabric = fabric
-        self._network = build_autoencoder(config["network"])
-        self._network.load_state_dict(weights)
-        accelerate(self._network, fabric.device)
-        self._network.to(fabric.device).eval().requires_grad_(False)
+        self._stage = build_first_stage(config["settings"])
+        network = self._stage.network
+        network.load_state_dict(weights)
+        accelerate(network, fabric.device)
+        network.to(fabric.device).eval().requires_grad_(False)
 
-    def encode(self, x_BXYZ: Array) -> tuple[Array, Array]:
-        """Posterior mean and std, each (B, C, x, y, z), of volumes in the network's range."""
-        mean, std = self._run(self._network.encode, x_BXYZ[:, None])
-        return mean, std
+    def encode(self, x_BXYZ: Array) -> tuple[Array, Array | None]:
+        """Latents (B, C, x, y, z) of volumes in the network's range: mean, and spread where there is one."""
+        mean, *spread = self._run(self._stage.encode, x_BXYZ[:, None])
+        return mean, spread[0] if spread else None
 
     def decode(self, z_BCXYZ: Array) -> Array:
-        """Volumes (B, X, Y, Z) in the network's range from unscaled latents."""
-        (volumes,) = self._run(self._network.decode, z_BCXYZ)
+        """Volumes (B, X, Y, Z) in the network's range from latents that are not whitened."""
+        (volumes,) = self._run(self._stage.decode, z_BCXYZ)
         return volumes[:, 0]
 
     def reconstruct(self, x_BXYZ: Array) -> Array:
-        """Volumes decoded from the posterior mean; same shape and range as the input."""
+        """Volumes decoded from their latents' mean; same shape and range as the input."""
         return self.decode(self.encode(x_BXYZ)[0])
 
     def features(self, x_BXYZ: Array) -> Array:
-        """What the encoder sees in volumes in the network's range: (B, 2 H), of its last H hidden channels.
-
-        The mean and the standard deviation of each channel over the latent grid: what is there, not where.
-        """
-        (features,) = self._run(self._hidden, x_BXYZ[:, None])
+        """What the encoder sees in volumes in the network's range: (B, features)."""
+        (features,) = self._run(self._stage.features, x_BXYZ[:, None])
         return features
-
-    def _hidden(self, x_BCXYZ: Tensor) -> Tensor:
-        for block in self._network.encoder.blocks[:-1]:
-            x_BCXYZ = block(x_BCXYZ)
-        h_BHN = x_BCXYZ.flatten(2).float()
-        return torch.cat([h_BHN.mean(2), h_BHN.std(2, correction=0)], 1)
 
     @torch.inference_mode()
     def _run(self, function: Callable[[Tensor], Any], batch: Array) -> tuple[Array, ...]:
         with self.fabric.autocast():
             outputs = function(torch.from_numpy(np.ascontiguousarray(batch)).to(self.fabric.device))
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(output.float().cpu().numpy() for output in outputs)
+        return tuple(output.float().cpu().numpy() for output in outputs if output is not None)
 
 
 class Codec:
-    """Volumes to whitened latents and back: the one place that applies the scale."""
+    """Volumes to whitened latents and back: the one place that applies the whitening."""
 
-    def __init__(self, autoencoder: Autoencoder, scale: LatentScale) -> None:
+    def __init__(self, autoencoder: Autoencoder, whitening: Whitening) -> None:
         self.autoencoder = autoencoder
-        self.scale = scale
+        self.whitening = whitening
 
     def encode(self, x_BXYZ: Array) -> Array:
-        """Whitened latents (B, C, x, y, z): posterior means of volumes in the network's range."""
-        whitened: Array = self.scale.whiten(self.autoencoder.encode(x_BXYZ)[0])
+        """Whitened latents (B, C, x, y, z): means of volumes in the network's range."""
+        whitened: Array = self.whitening.whiten(self.autoencoder.encode(x_BXYZ)[0])
         return whitened
 
     def decode(self, z_BCXYZ: Array) -> Array:
         """Volumes (B, X, Y, Z) in the network's range from whitened latents."""
-        return self.autoencoder.decode(self.scale.unwhiten(z_BCXYZ))
+        return self.autoencoder.decode(self.whitening.unwhiten(z_BCXYZ))
 
 
 def load_autoencoder(folder: Path, machine: Machine) -> Autoencoder:
-    """Build the autoencoder that a folder describes and load its weights.
+    """Build the first stage that a folder describes and load its weights.
 
     Raises:
-        InputError: the folder holds no trained autoencoder.
+        InputError: the folder holds no trained first stage.
     """
     config = read_model_config(folder, "autoencoder")
     return Autoencoder(config, weights_digest(folder), load_file(folder / WEIGHTS), launch(machine))

@@ -1,24 +1,78 @@
 """What a training minimises: the interface between the loop and the networks."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from torch import nn
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from voxgen.randomness import generator
+
+Batch = Mapping[str, Tensor]
+Draws = dict[str, NDArray[Any] | np.generic]
+Purpose = Literal["train", "validation"]
 
 
-class Objective(nn.Module):
-    """A loss with all that it needs; `model` is what is averaged, judged and kept.
+@dataclass(frozen=True)
+class Turn:
+    """A submodule that is trained by an optimiser of its own; the first of an objective's turns steps first.
 
-    `forward(*batch)` returns scalars that are means over the items of a batch, with the key "loss".
+    Attributes:
+        part: its name.
+        learning_rate: its peak; None: that of the settings.
+        first_epoch: it rests in the epochs before.
+    """
 
-    `turns` names the submodules that are trained, each by an optimiser of its own, in the order in which
-    they step. Where there are several, `forward` takes the keyword `turn` and returns that one's loss, as a
-    generator and its discriminator need it; other figures are then detached.
+    part: str
+    learning_rate: float | None = None
+    first_epoch: int = 0
+
+
+class Address:
+    """Where the random draws of one item in one epoch of a training or a validation come from."""
+
+    def __init__(self, seed: int, purpose: Purpose, epoch: int, item: int) -> None:
+        self.seed, self.purpose, self.epoch, self.item = seed, purpose, epoch, item
+        self._generators: dict[str, np.random.Generator] = {}
+
+    def generator(self, name: str) -> np.random.Generator:
+        """The generator of this name, which goes on where it was left."""
+        if name not in self._generators:
+            made = generator(self.seed, f"{self.purpose}-{name}", self.epoch, self.item)
+            self._generators[name] = made
+        return self._generators[name]
+
+
+class Objective(nn.Module, ABC):
+    """A loss with all that it needs. Its submodule `model` is what is averaged, judged and kept.
+
+    Attributes:
+        turns: what is trained. Where there are several, `forward` takes the keyword `turn`, the name of a
+            part, and returns that one's loss, as a generator and its discriminator need it; other figures are
+            then detached.
+        epoch: the epochs that are done; the loop sets it.
     """
 
     model: Any
-    turns: ClassVar[tuple[str, ...]] = ("model",)
+    turns: tuple[Turn, ...] = (Turn("model"),)
+    epoch = 0
+
+    @abstractmethod
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars that are means over the items of a batch, with the key "loss"."""
+
+    def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
+        """What `forward` needs of random numbers for one item of `shape`, by its name in the batch."""
+        return {}
 
     def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """More figures for the history, and warnings, from a validation's figures."""
         return {}, []
+
+    @property
+    def active(self) -> list[Turn]:
+        """The turns that do not rest in this epoch."""
+        return [turn for turn in self.turns if self.epoch >= turn.first_epoch]

@@ -1,4 +1,4 @@
-"""The scale of the latents: what takes them to zero mean and unit variance, and back."""
+"""The whitening of the latents: what takes them to zero mean and unit variance, and back."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ SMALLEST_SIGNAL = 1e-3
 
 
 @dataclass(frozen=True)
-class LatentScale:
+class Whitening:
     """Mean and standard deviation of each latent channel over the train split.
 
     `posterior` says what they describe: posterior draws (Var(mean) + E[std^2]) or posterior means.
@@ -25,7 +25,7 @@ class LatentScale:
     posterior: str
 
     def whiten(self, z_BCXYZ: Any) -> Any:
-        """Latents (B, C, X, Y, Z), array or tensor, to zero mean and unit variance a channel."""
+        """Latents (B, C, X, Y, Z), array or tensor, to zero mean and unit variance per channel."""
         return (z_BCXYZ - _per_channel(self.mean, z_BCXYZ)) / _per_channel(self.std, z_BCXYZ)
 
     def unwhiten(self, z_BCXYZ: Any) -> Any:
@@ -40,10 +40,10 @@ class LatentScale:
         return cls(tuple(content["mean"]), tuple(content["std"]), content["posterior"])
 
 
-def fit_scale(
+def fit_whitening(
     shards: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], posterior: str
-) -> LatentScale:
-    """Scale of latents given as shards of posterior mean and std, each (B, C, X, Y, Z), in float64.
+) -> Whitening:
+    """Whitening of latents given as shards of posterior mean and std, each (B, C, X, Y, Z), in float64.
 
     Shards are merged by the parallel variance of Chan, Golub and LeVeque (1979).
 
@@ -64,11 +64,11 @@ def fit_scale(
         noise = noise + (std_BCXYZ.astype(np.float64) ** 2).sum((0, 2, 3, 4))
         count += size
     if count == 0:
-        raise InputError("latents: none to take the scale from; the train split is empty")
+        raise InputError("latents: none to take the whitening from; the train split is empty")
     signal = spread / count
     variance = signal + noise / count if posterior == "draw" else signal
     _refuse_collapse(signal, variance)
-    return LatentScale(tuple(mean.tolist()), tuple(np.sqrt(variance).tolist()), posterior)
+    return Whitening(tuple(mean.tolist()), tuple(np.sqrt(variance).tolist()), posterior)
 
 
 def _refuse_collapse(signal_C: NDArray[np.float64], variance_C: NDArray[np.float64]) -> None:
@@ -76,13 +76,13 @@ def _refuse_collapse(signal_C: NDArray[np.float64], variance_C: NDArray[np.float
     if dead.size:
         raise InputError(
             f"latents: channels {dead.tolist()} have a standard deviation below {SMALLEST_STD:g}; "
-            "the autoencoder ignores them: lower autoencoder.network.latent_channels or train longer"
+            "the autoencoder ignores them: lower the autoencoder's latent_channels or train longer"
         )
     share = float(signal_C.sum() / variance_C.sum())
     if share < SMALLEST_SIGNAL:
         raise InputError(
             f"latents: {share:.2%} of their variance is signal, the rest posterior noise: the autoencoder "
-            "collapsed; lower autoencoder.kl_weight"
+            "collapsed; lower the weight of its loss kl"
         )
 
 

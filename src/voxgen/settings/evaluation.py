@@ -1,46 +1,13 @@
-"""The section `evaluation`: what is measured, and what the verdicts are held against."""
+"""The section `evaluation`: what is measured, and how."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.settings.base import Count, Fraction, Positive, Section
-
-Similarity = Annotated[float, Field(ge=-1, le=1)]
-Limits = tuple[Fraction, Fraction]
+from voxgen.settings.base import Count, Positive, Section
 
 
-class Gates(Section):
-    """Limits of the verdicts, each (pass, fail); shares, so 0.05 is 5 %.
-
-    A value as good as the first passes; one whose whole interval is worse than the second fails; between
-    them somebody has to look.
-    """
-
-    ssim: tuple[Similarity, Similarity] = Field(description="of reconstructions, at least")
-    count_error: Limits = Field(description="of reconstructions, at most (share; volumes of counts)")
-    occupancy: Limits = Field(description="of samples, relative difference at most, up or down")
-    sharpness: Limits = Field(description="of samples, relative difference at most, up or down")
-    nearest_neighbour: Limits = Field(
-        description="1-NNA of samples, at most this much farther from 0.5 than the floor (volumes of counts)"
-    )
-    latent_std: Limits = Field(description="of sampled latents, deviation from 1 at most")
-    memorised: Limits = Field(
-        description="share of samples too near to train volumes, at most this much above what is expected"
-    )
-
-    @model_validator(mode="after")
-    def _fail_is_worse(self) -> Self:
-        for name, (passes, fails) in self:
-            if (fails > passes) == (name == "ssim") and fails != passes:
-                order = "below" if name == "ssim" else "above"
-                raise ValueError(
-                    f"{name}: [{passes}, {fails}]: the second, where it fails, lies {order} the first"
-                )
-        return self
-
-
-class Measures(Section):
+class EvaluationSettings(Section):
     """How reconstructions and samples are measured."""
 
     ssim_window: Annotated[int, Field(ge=3)] = Field(description="edge of the SSIM window [voxels], odd")
@@ -80,15 +47,3 @@ class Measures(Section):
         if self.matched_points > self.points:
             raise ValueError(f"matched_points: {self.matched_points} is more than points: {self.points}")
         return self
-
-
-class EvaluationSettings(Measures):
-    """How reconstructions and samples are measured and judged."""
-
-    gates: Gates
-    stop_on_fail: bool = Field(description="a verdict `fail` ends the run with an error, after the report")
-
-
-def measures(section: Any) -> Measures:
-    """The part of a section, or of what `settings.loading.only` leaves of it, that measures."""
-    return Measures(**{name: getattr(section, name) for name in Measures.model_fields})

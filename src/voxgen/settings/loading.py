@@ -3,12 +3,12 @@
 import difflib
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from voxgen.errors import InputError
+from voxgen.settings.base import Section
 from voxgen.settings.sections import Settings
 
 
@@ -25,27 +25,32 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
         raise InputError("config: " + "\nconfig: ".join(dict.fromkeys(lines))) from None
 
 
-def canonical(settings: Settings, *paths: str, **more: str) -> str:
-    """The named sections (`data.grid`, `seed`) as one string that is equal when their values are."""
-    chosen = {path: json.loads(_jsonable(_at(settings, path))) for path in paths}
-    return json.dumps({"settings": chosen, **more}, sort_keys=True)
+def canonical(settings: Settings, given: Mapping[str, str], **more: str) -> str:
+    """What a stage is given of the settings as one string that is equal when its values are.
 
-
-def only(settings: Settings, params: str) -> SimpleNamespace:
-    """The typed settings, cut down to `machine` and the sections that a `canonical` string names.
-
-    A stage that reads what Snakemake does not compare for it fails here, instead of going stale unseen.
+    `given` maps the stage's parameters to paths of settings (`data.grid`, `seed`).
     """
-    visible = SimpleNamespace(machine=settings.machine)
-    for path in json.loads(params)["settings"]:
-        *parents, name = path.split(".")
-        node = visible
-        for parent in parents:
-            if not hasattr(node, parent):
-                setattr(node, parent, SimpleNamespace())
-            node = getattr(node, parent)
-        setattr(node, name, _at(settings, path))
-    return visible
+    values = {path: _plain(value_at(settings, path)) for path in given.values()}
+    return json.dumps({"given": dict(given), "settings": values, **more}, sort_keys=True)
+
+
+def given_by(settings: Settings, text: str) -> dict[str, Any]:
+    """The typed values behind the parameters that a `canonical` string names."""
+    return {name: value_at(settings, path) for name, path in json.loads(text)["given"].items()}
+
+
+def value_at(settings: Section, path: str) -> Any:
+    """The value at a path such as `data.grid.shape`.
+
+    Raises:
+        InputError: there is none.
+    """
+    value: Any = settings
+    for name in path.split("."):
+        if not hasattr(value, name):
+            raise InputError(f"settings: there is no {path}: no {name} in {type(value).__name__}")
+        value = getattr(value, name)
+    return value
 
 
 def json_schema() -> dict[str, Any]:
@@ -53,15 +58,8 @@ def json_schema() -> dict[str, Any]:
     return Settings.model_json_schema()
 
 
-def _at(settings: Settings, path: str) -> Any:
-    value: Any = settings
-    for name in path.split("."):
-        value = getattr(value, name)
-    return value
-
-
-def _jsonable(value: Any) -> str:
-    return value.model_dump_json() if isinstance(value, BaseModel) else json.dumps(value)
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
 def _explain(detail: Any) -> str:

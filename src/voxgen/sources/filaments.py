@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.randomness import generator
-from voxgen.settings.data import Synthetic
+from voxgen.settings.synthetic import Synthetic
 
 Array = NDArray[np.float64]
 

@@ -25,6 +25,11 @@ def raw_sources(data: DataSettings, results: Path) -> dict[str, str]:
     return dict(data.files)
 
 
+def index_of(name: str) -> int:
+    """The number at the end of a simulated source's name."""
+    return int(name.rpartition("-")[2])
+
+
 def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     """The files of one raw source in a fixed order; for a decathlon task its table of contents.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_table
 from voxgen.randomness import generator
-from voxgen.settings.data import Spheres
+from voxgen.settings.spheres import Spheres
 
 Shape = tuple[int, int, int]
 

@@ -17,8 +17,6 @@ def check_verdict(summary: Path, out: Path) -> None:
     failed = [gate["finding"] for gate in gates if gate["verdict"] == "fail"]
     if failed:
         found = "; ".join(failed)
-        raise InputError(
-            f"the evaluation failed (evaluation.stop_on_fail): {found}; look at results/report.html"
-        )
+        raise InputError(f"the evaluation failed (gates.stop_on_fail): {found}; look at results/report.html")
     with replacing(out) as temporary:
         temporary.write_text("".join(f"{gate['finding']}\n" for gate in gates), encoding="utf-8")

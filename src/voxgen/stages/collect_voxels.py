@@ -8,11 +8,12 @@ from typing import Any
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, read_table, write_json, write_table
-from voxgen.settings.data import DataSettings
+from voxgen.settings.intensity import IntensitySettings
+from voxgen.settings.machine import Machine
 from voxgen.volumes.dropped import settle
 from voxgen.volumes.grid import Grid, Shape, as_stored
 from voxgen.volumes.intensity import IDENTITY, fit
-from voxgen.volumes.manifest import described, grid_of
+from voxgen.volumes.manifest import Split, described, grid_of
 from voxgen.volumes.nifti import read_volume, write_volume
 from voxgen.volumes.resolution import resized, resized_grid
 
@@ -26,21 +27,24 @@ def collect_voxels(
     outside: Sequence[Path],
     split: Path,
     stored: Path,
+    train: Split,
+    val: Split,
+    test: Split,
     grid: Path,
-    manifests: Mapping[str, Path],
-    folders: Mapping[str, Path],
     intensity: Path,
     dropped: Path,
-    settings: DataSettings,
-    compression: int,
+    settings: IntensitySettings,
+    train_shape: Shape | None,
+    on_bad_cloud: str,
+    max_dropped: float,
+    machine: Machine,
 ) -> None:
     """Write for each split a manifest (the shards' columns, `split` and `label`, sorted by id) and a folder.
 
     A folder holds relative links `{id}.nii.gz` to the volumes in `shards`, which lie on the grid `stored`;
     or, where `train_shape` says so, volumes at that resolution. `grid` gets the grid of either. `intensity`
     gets the law with its constant from the train split, see `voxgen.volumes.intensity`; `dropped` the clouds
-    that the tables `outside` list as wholly outside the grid. Of `settings` it reads `intensity`,
-    `train_shape`, `on_bad_cloud` and `max_dropped`.
+    that the tables `outside` list as wholly outside the grid.
 
     Raises:
         InputError: volumes and split disagree, a split is left empty, the train split has no foreground, or
@@ -49,15 +53,15 @@ def collect_voxels(
     rows, places = _volumes(shards)
     assigned = {entry["id"]: entry for entry in read_table(split)}
     lost = [row for table in outside for row in read_table(table) if row["id"] in assigned]
-    settle(lost, len(assigned), dropped, settings.on_bad_cloud, settings.max_dropped)
+    settle(lost, len(assigned), dropped, on_bad_cloud, max_dropped)
     for row in lost:
         del assigned[row["id"]]
     _check(set(rows), set(assigned), split)
     whole = Grid.from_json(read_json(stored))
-    seen = resized_grid(whole, settings.train_shape or whole.shape)
+    seen = resized_grid(whole, train_shape or whole.shape)
     columns = [*next(iter(rows.values())), "split", "label"]
     levels: list[float] = []
-    for name, manifest in manifests.items():
+    for name, (manifest, folder) in {"train": train, "val": val, "test": test}.items():
         chosen = [
             {**rows[one], "split": name, "label": entry["label"]}
             for one, entry in sorted(assigned.items())
@@ -65,19 +69,19 @@ def collect_voxels(
         ]
         if not chosen:
             raise InputError(f"the {name} split has no volume left, see {dropped}; give more clouds")
-        if settings.train_shape is None:
-            _link(folders[name], {row["file"]: places[row["id"]] / row["file"] for row in chosen})
+        if train_shape is None:
+            _link(folder, {row["file"]: places[row["id"]] / row["file"] for row in chosen})
         else:
             for row in chosen:
                 source = places[row["id"]] / row["file"]
-                row |= _write_resized(row, source, folders[name], whole, seen.shape, settings, compression)
+                row |= _write_resized(row, source, folder, whole, seen.shape, settings.quantile, machine)
         write_table(manifest, chosen, columns)
         _report(name, chosen, seen.holds_counts)
         if name == "train":
             levels = [float(row["level"]) for row in chosen]
     write_json(grid, seen.to_json())
-    fitted = fit(settings.intensity.law, levels) if seen.holds_counts else IDENTITY
-    constants = {"quantile": settings.intensity.quantile, "n_train": len(levels)}
+    fitted = fit(settings.law, levels) if seen.holds_counts else IDENTITY
+    constants = {"quantile": settings.quantile, "n_train": len(levels)}
     write_json(intensity, fitted.to_json() | constants)
 
 
@@ -103,13 +107,14 @@ def _check(volumes: set[str], assigned: set[str], split: Path) -> None:
 
 
 def _write_resized(
-    row: Row, source: Path, folder: Path, whole: Grid, shape: Shape, settings: DataSettings, compression: int
+    row: Row, source: Path, folder: Path, whole: Grid, shape: Shape, quantile: float, machine: Machine
 ) -> dict[str, Any]:
     """Write a volume at another resolution; what the manifest says of it."""
     grid = resized_grid(grid_of(row, whole), shape)
     volume = as_stored(resized(read_volume(source), shape, grid.method), grid)
-    write_volume(folder / row["file"], volume, grid.origin, grid.spacing, grid.unit, compression=compression)
-    return described(volume, grid, settings.intensity.quantile)
+    place = (grid.origin, grid.spacing, grid.unit)
+    write_volume(folder / row["file"], volume, *place, compression=machine.compression)
+    return described(volume, grid, quantile)
 
 
 def _link(folder: Path, targets: Mapping[str, Path]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from voxgen.errors import InputError
 
 
-def download(task: str, out: Path) -> None:
-    """Fetch and unpack `task`, so that `out`/dataset.json exists; a failure leaves nothing.
+def download(name: str, out: Path) -> None:
+    """Fetch and unpack the task `name`, so that `out`/dataset.json exists; a failure leaves nothing.
 
     The archive goes through the system's temporary folder (TMPDIR) and lies unpacked beside `out` first.
 
@@ -16,19 +16,19 @@ def download(task: str, out: Path) -> None:
     """
     from monai.apps import DecathlonDataset, download_and_extract
 
-    if task not in DecathlonDataset.resource:
+    if name not in DecathlonDataset.resource:
         known = ", ".join(DecathlonDataset.resource)
-        raise InputError(f"data.scans.task: {task} is unknown, expected one of {known}; correct it")
-    url, md5 = DecathlonDataset.resource[task], DecathlonDataset.md5[task]
+        raise InputError(f"data.scans.task: {name} is unknown, expected one of {known}; correct it")
+    url, md5 = DecathlonDataset.resource[name], DecathlonDataset.md5[name]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
         try:
             download_and_extract(url, output_dir=folder, hash_val=md5, hash_type="md5")
-            _complete(Path(folder) / task).rename(out)
+            _complete(Path(folder) / name).rename(out)
         except Exception as error:  # MONAI raises bare exceptions for some failures of the network
             raise InputError(
-                f"{out}: {task} could not be downloaded ({error}). Run again, or fetch {url} (md5 {md5}), "
-                f"unpack it into a folder F (tar -xf {task}.tar -C F), set data.files: {{{task}: F/{task}}}"
+                f"{out}: {name} could not be downloaded ({error}). Run again, or fetch {url} (md5 {md5}), "
+                f"unpack it into a folder F (tar -xf {name}.tar -C F), set data.files: {{{name}: F/{name}}}"
             ) from None
 
 

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.io.files import read_json, write_json, write_table
+from voxgen.io.shards import Shard
 from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.folder import refuse_mismatch, weights_digest
-from voxgen.models.prior.diffusion import load_diffusion
-from voxgen.models.whitening import LatentScale
-from voxgen.settings.sections import Machine, SamplingSettings
+from voxgen.models.trained_prior import load_prior
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
+from voxgen.settings.sections import SamplingSettings
 from voxgen.volumes.grid import Grid, occupied_above
 from voxgen.volumes.nifti import write_volume
 
@@ -25,12 +27,11 @@ COLUMNS = ("id", "seed", "index", "sum", "max", "occupied", "latent_mean", "late
 
 def draw_samples(
     autoencoder: Path,
-    diffusion: Path,
+    prior: Path,
     scale: Path,
     grid: Path,
     out: Path,
-    shard: int,
-    shards: int,
+    shard: Shard,
     settings: SamplingSettings,
     seed: int,
     machine: Machine,
@@ -43,23 +44,20 @@ def draw_samples(
     says, also where the autoencoder was trained elsewhere.
 
     Raises:
-        InputError: the denoiser was trained on another autoencoder's latents, or with another scale.
+        InputError: the prior was trained on another autoencoder's latents, or with another scale.
     """
-    first_stage, denoiser = load_autoencoder(autoencoder, machine), load_diffusion(diffusion, machine)
+    first_stage, drawing = load_autoencoder(autoencoder, machine), load_prior(prior, machine)
     recorded = read_json(scale)
-    refuse_mismatch(
-        diffusion, denoiser.config["made_from"], {"autoencoder": first_stage.digest}, ("autoencoder",)
-    )
-    refuse_mismatch(diffusion, denoiser.config, {"scale": recorded}, ("scale",))
+    made_with = drawing.config["made_from"]
+    refuse_mismatch(prior, made_with, {"autoencoder": first_stage.digest}, ("autoencoder",))
+    refuse_mismatch(prior, drawing.config, {"scale": recorded}, ("scale",))
     placed = Grid.from_json(read_json(grid))
-    codec = Codec(first_stage, LatentScale.from_json(recorded))
-    mine = range(settings.samples)[
-        settings.samples * shard // shards : settings.samples * (shard + 1) // shards
-    ]
+    codec = Codec(first_stage, Whitening.from_json(recorded))
+    mine = range(settings.samples)[shard.part(settings.samples)]
     rows = []
     for start in range(0, len(mine), machine.batch):
         indices = mine[start : start + machine.batch]
-        latents = denoiser.sample(indices, settings.steps, seed)
+        latents = drawing.sample(indices, seed, settings.steps)
         volumes = first_stage.intensity.from_network(codec.decode(latents))
         for index, latent, volume in zip(indices, latents, volumes, strict=True):
             rows.append(_written(out, index, seed, latent, volume, placed, machine.compression))
@@ -72,7 +70,7 @@ def draw_samples(
         "grid": placed.to_json(),
         "intensity": first_stage.intensity.to_json(),
         "scale": recorded,
-        "made_from": {"autoencoder": first_stage.digest, "diffusion": weights_digest(diffusion)},
+        "made_from": {"autoencoder": first_stage.digest, "prior": weights_digest(prior)},
     }
     write_json(out / "config.json", config)
 

@@ -10,16 +10,17 @@ from voxgen.io.files import read_json, read_table, write_json
 from voxgen.io.latent_shards import read_latents
 from voxgen.models.codec import Codec, load_autoencoder
 from voxgen.models.folder import refuse_mismatch
-from voxgen.models.whitening import LatentScale
-from voxgen.settings.sections import Machine
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 
 def evaluate_memorisation(
-    samples: tuple[Path, Path],
-    train: tuple[Path, Path],
-    test: tuple[Path, Path],
+    samples: Split,
+    train: Split,
+    test: Split,
     latents: Path,
     scale: Path,
     grid: Path,
@@ -32,7 +33,7 @@ def evaluate_memorisation(
 ) -> None:
     """Find each sample's nearest train volume, in any allowed view, and count those that lie too near.
 
-    `samples`, `train` and `test` are (table, folder); `latents` holds the train split's posterior means in
+    `latents` holds the train split's posterior means in
     all views, `scale` (scale.json) whitens them. `longest` is the longest axis of pooled volumes in voxels,
     `confidence` the coverage of the intervals. Writes `scores` (JSON): for the space of latents and that
     of pooled voxels the share of samples that are nearer to the train split than the 1 % quantile of test
@@ -46,10 +47,10 @@ def evaluate_memorisation(
     first = load_autoencoder(autoencoder, machine)
     made_with = {"autoencoder": config["made_from"]["autoencoder"]}
     refuse_mismatch(latents, made_with, {"autoencoder": first.digest}, ("autoencoder",))
-    codec = Codec(first, LatentScale.from_json(read_json(scale)))
+    codec = Codec(first, Whitening.from_json(read_json(scale)))
     allowed = views(config["flips"], config["rotations"])
 
-    def batches(source: tuple[Path, Path]) -> Iterator[Batch]:
+    def batches(source: Split) -> Iterator[Batch]:
         ids = [row["id"] for row in read_table(source[0])]
         return read_batches(ids, source[1], frame.shape, machine.batch)
 

@@ -14,33 +14,33 @@ from voxgen.evaluation.reconstruction_scores import score_reconstructions
 from voxgen.evaluation.volume_streams import read_batches, rebuild
 from voxgen.io.files import read_table, write_json
 from voxgen.models.codec import load_autoencoder
-from voxgen.settings.evaluation import Measures
-from voxgen.settings.sections import Machine
-from voxgen.volumes.manifest import grid_of
+from voxgen.settings.evaluation import EvaluationSettings
+from voxgen.settings.machine import Machine
+from voxgen.volumes.manifest import Split, grid_of
 from voxgen.volumes.nifti import write_volume
 
 Volume = NDArray[np.float32]
 
 
 def evaluate_reconstruction(
-    manifest: Path,
-    folder: Path,
+    test: Split,
     autoencoder: Path,
     scores: Path,
     reconstructions: Path,
-    evaluation: Measures,
+    evaluation: EvaluationSettings,
     seed: int,
     machine: Machine,
 ) -> None:
-    """Reconstruct every volume of a manifest, score it beside baselines, and write both.
+    """Reconstruct every test volume, score it beside baselines, and write both.
 
     Writes `scores` (JSON: estimates and baselines per metric, the scores of each volume, the ids of the
     worst) and, into `reconstructions`, one {id}.nii.gz per volume.
 
     Raises:
-        InputError: the manifest is empty, a volume has not the autoencoder's grid, or a reconstruction is
+        InputError: the split is empty, a volume has not the autoencoder's grid, or a reconstruction is
             not finite.
     """
+    manifest, folder = test
     rows = {row["id"]: row for row in read_table(manifest)}
     if not rows:
         raise InputError(f"{manifest}: no volumes to reconstruct; give data.split.test a larger share")

@@ -12,28 +12,29 @@ from voxgen.io.files import read_json, read_table, write_json
 from voxgen.metrics.medicalnet import load_medicalnet
 from voxgen.models.codec import load_autoencoder
 from voxgen.models.folder import refuse_mismatch
-from voxgen.settings.evaluation import Measures
-from voxgen.settings.sections import Machine
+from voxgen.settings.evaluation import EvaluationSettings
+from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 
 def evaluate_samples(
-    samples: tuple[Path, Path],
-    train: tuple[Path, Path],
-    test: tuple[Path, Path],
+    samples: Split,
+    train: Split,
+    test: Split,
     grid: Path,
     intensity: Path,
     autoencoder: Path,
     medicalnet: Path | None,
     scores: Path,
-    evaluation: Measures,
+    evaluation: EvaluationSettings,
     seed: int,
     machine: Machine,
 ) -> None:
     """Compare generated volumes with the test split, and real and rebuilt ones as their references.
 
-    `samples`, `train` and `test` are (table, folder). All sets are cut to the size of the smallest by a
+    All sets are cut to the size of the smallest by a
     seeded choice. `autoencoder` rebuilds train and test volumes and gives the features, as MedicalNet's
     weights do where there are some. Volumes of counts are also compared as point clouds, drawn from all
     volumes alike, in grid.json's frame. Writes `scores` (JSON).

@@ -8,35 +8,46 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_json
-from voxgen.settings.data import DataSettings
+from voxgen.settings.base import Unit
+from voxgen.settings.clouds import Source
+from voxgen.settings.grid import GridSettings
 from voxgen.volumes.grid import Grid, fixed_grid, grid_from_extent, scan_grid, template_grid
 
 Array = NDArray[np.float64]
 
 
-def fix_grid(parts: Sequence[Path], split: Path | None, out: Path, settings: DataSettings) -> None:
+def fix_grid(
+    parts: Sequence[Path],
+    split: Path | None,
+    out: Path,
+    settings: GridSettings,
+    unit: Unit,
+    source: Source,
+    spacing: tuple[float, float, float],
+) -> None:
     """Write grid.json into `out`.
 
-    Of `settings` it reads `grid`, `unit`, `source` and `scans.spacing`. The index `parts` and `split` are
-    needed for the bounds train alone: the extent of the train split.
+    The index `parts` and `split` are needed for the bounds train alone: the extent of the train split,
+    `spacing` [mm] for scans alone.
 
     Raises:
         InputError: the train split is empty, but gives the bounds.
     """
-    write_json(out, _grid(parts, split, settings).to_json())
+    if source in ("nifti", "decathlon"):
+        grid = scan_grid(settings.shape, spacing, "mm")
+    elif source == "spheres":
+        grid = scan_grid(settings.shape, (1.0, 1.0, 1.0), "unitless")
+    else:
+        grid = _cloud_grid(parts, split, settings, unit)
+    write_json(out, grid.to_json())
 
 
-def _grid(parts: Sequence[Path], split: Path | None, settings: DataSettings) -> Grid:
-    wanted, shape = settings.grid, settings.grid.shape
-    if settings.source in ("nifti", "decathlon"):
-        return scan_grid(shape, settings.scans.spacing, "mm")
-    if settings.source == "spheres":
-        return scan_grid(shape, (1.0, 1.0, 1.0), "unitless")
-    how = (settings.unit, wanted.method, wanted.sigma, wanted.dtype)
-    if wanted.bounds == "cloud":
+def _cloud_grid(parts: Sequence[Path], split: Path | None, settings: GridSettings, unit: Unit) -> Grid:
+    shape, how = settings.shape, (unit, settings.method, settings.sigma, settings.dtype)
+    if settings.bounds == "cloud":
         return template_grid(shape, *how)
-    if wanted.bounds != "train":
-        return fixed_grid(shape, wanted.bounds, *how)
+    if settings.bounds != "train":
+        return fixed_grid(shape, settings.bounds, *how)
     assert split is not None
     low, high = _extent(parts, split)
     return grid_from_extent(shape, low, high, *how)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from voxgen.io.files import write_table
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.opening import Cloud, Clouds, open_clouds
 
 BOUNDS = ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax")
@@ -17,20 +17,27 @@ COLUMNS = ("id", "file", "key", "row", "points", "label", "attributes", *BOUNDS,
 
 
 def index_clouds(
-    raw: Sequence[Path], name: str, out: Path, reading: Reading, label: str | None, carry: Sequence[str]
+    raw: Sequence[Path],
+    name: str,
+    out: Path,
+    settings: CloudSettings,
+    label: str | None,
+    group: str | None,
+    stratify: str | None,
 ) -> None:
     """Write the index of the raw files `raw`, whose clouds are called `{name}-{row:06d}`.
 
-    `label` and `carry` name what each cloud must have one value of; `attributes` is JSON of these and of
-    what else a file says of a cloud. Bounds are in data.unit; `digest` is that of the float64 coordinates;
-    `reason` says why a cloud is bad, and is empty for a good one.
+    `label`, `group` and `stratify` name what each cloud must have one value of; `attributes` is JSON of these
+    and of what else a file says of a cloud. Bounds are in data.unit; `digest` is that of the float64
+    coordinates; `reason` says why a cloud is bad, and is empty for a good one.
 
     Raises:
         InputError: a file, the coordinates or the labels cannot be read.
     """
-    wanted = list(dict.fromkeys(filter(None, (label, *carry))))
-    with open_clouds(raw, reading, wanted) as clouds:
-        write_table(out, _entries(clouds, name, label, reading.min_points), COLUMNS)
+    carried = (name for name in (group, stratify) if name not in ("file", "label"))  # these have columns
+    wanted = list(dict.fromkeys(filter(None, (label, *carried))))
+    with open_clouds(raw, settings, wanted) as clouds:
+        write_table(out, _entries(clouds, name, label, settings.min_points), COLUMNS)
 
 
 def _entries(clouds: Clouds, name: str, label: str | None, min_points: int) -> Iterator[dict[str, Any]]:

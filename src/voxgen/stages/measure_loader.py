@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
@@ -16,22 +15,23 @@ from voxgen.errors import InputError
 from voxgen.figures.loader_speeds import save_loader
 from voxgen.io.files import read_json, write_table
 from voxgen.machine.ahead import ahead
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
-from voxgen.settings.models import AutoencoderSettings
-from voxgen.settings.sections import Machine
+from voxgen.models.kinds import build_first_stage
+from voxgen.models.objective import Batch, Objective
+from voxgen.settings.autoencoder import AutoencoderSettings
+from voxgen.settings.machine import Machine
+from voxgen.settings.training import Training
 from voxgen.training.engine import Engine, Share
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 READERS = (0, 1, 2, 4)
 CACHES = ("empty", "full")
 VOLUMES, STEPS, SECONDS = 256, 16, 3.0  # whichever comes first ends a measurement
 COLUMNS = ("readers", "cache", "volumes_per_s", "step_ms", "waiting_share", "n")
 
-Batch = tuple[Tensor, ...]
-
 
 def measure_loader(
-    train: tuple[Path, Path],
+    train: Split,
     intensity: Path,
     table: Path,
     figure: Path,
@@ -43,7 +43,7 @@ def measure_loader(
 ) -> None:
     """Write the CSV `table` and the PNG `figure`, a row and a point for each cache and number of readers.
 
-    `train` is a manifest and the folder of its volumes. With 0 readers batches are made by the thread that
+    With 0 readers batches are made by the thread that
     trains. An empty cache keeps nothing, and the system is asked to forget the files first; a full one
     holds them, as far as `machine.cache_gb` reaches. `volumes_per_s` is over `n` volumes without a network;
     `step_ms` and the share of it that is spent on waiting are means over at most 16 steps of a training
@@ -53,14 +53,15 @@ def measure_loader(
         InputError: the volumes do not make two batches.
     """
     law = Intensity.from_json(read_json(intensity))
-    step = _training(settings, machine)
+    objective = build_first_stage(settings.model_dump(mode="json")).objective()
+    step = _training(objective, settings.chosen.training, machine)
     rows = []
     for cache in CACHES:
         for readers in READERS:
             kept = machine.cache_gb if cache == "full" else 0.0
             volumes = Volumes(*train, law, kept, max(readers, 1))
-            source = VolumeBatches(volumes, settings, views(flips, rotations), seed, "train")
-            orders = _orders(volumes, settings.training.batch, train[0])
+            source = VolumeBatches(volumes, objective, views(flips, rotations), settings.patch, seed, "train")
+            orders = _orders(volumes, settings.chosen.training.batch, train[0])
             if cache == "full":
                 volumes.read(np.concatenate(orders))
             _forget(volumes, orders)
@@ -81,7 +82,7 @@ def _orders(volumes: Volumes, batch: int, manifest: Path) -> list[NDArray[np.int
     if len(orders) < 2:
         raise InputError(
             f"{manifest}: {len(volumes)} volumes, expected two batches of {batch}; "
-            "lower autoencoder.training.batch or give more clouds"
+            "lower the training's batch or give more clouds"
         )
     return orders
 
@@ -107,14 +108,12 @@ def _forget(volumes: Volumes, orders: list[NDArray[np.int64]]) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _training(settings: AutoencoderSettings, machine: Machine) -> Callable[[Batch], None]:
+def _training(objective: Objective, settings: Training, machine: Machine) -> Callable[[Batch], None]:
     """A step of the training on a batch, done when it returns."""
-    network = build_autoencoder(settings.network.model_dump(mode="json"))
-    objective = AutoencoderObjective(network, settings.foreground_weight, settings.kl_weight)
-    engine = Engine(objective, settings.training, machine.model_copy(update={"gpus": 1, "nodes": 1}))
+    engine = Engine(objective, settings, machine.model_copy(update={"gpus": 1, "nodes": 1}))
 
     def step(batch: Batch) -> None:
-        engine.train_step([Share(batch, 1.0)], settings.training.learning_rate)
+        engine.train_step([Share(batch, 1.0)], {"model": settings.learning_rate})
 
     return step
 
@@ -122,8 +121,8 @@ def _training(settings: AutoencoderSettings, machine: Machine) -> Callable[[Batc
 def _speed(batches: Iterable[Batch]) -> tuple[float, int]:
     """Volumes a second, and how many that is over."""
     started, n = time.perf_counter(), 0
-    for volumes, _ in batches:
-        n += len(volumes)
+    for batch in batches:
+        n += len(batch["volume"])
         if time.perf_counter() - started > SECONDS:
             break
     return n / (time.perf_counter() - started), n

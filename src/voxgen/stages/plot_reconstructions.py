@@ -6,18 +6,17 @@ from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volume_sheets import Reconstructed, save_reconstructions
 from voxgen.io.files import read_json, read_table
 from voxgen.volumes.grid import Grid
-from voxgen.volumes.manifest import grid_of
+from voxgen.volumes.manifest import Split, grid_of
 from voxgen.volumes.nifti import read_volume
 
 
-def plot_reconstructions(
-    scores: Path, manifest: Path, folder: Path, reconstructions: Path, grid: Path, out: Path
-) -> None:
+def plot_reconstructions(scores: Path, test: Split, reconstructions: Path, grid: Path, out: Path) -> None:
     """Draw input, reconstruction and difference of the best, median and worst volume by SSIM into `out`.
 
-    `scores` is reconstruction.json; `manifest` and `folder` hold the originals, `reconstructions` the
-    reconstructed volumes; `grid` (grid.json) says what their values are.
+    `scores` is reconstruction.json; `test` holds the originals, `reconstructions` the reconstructed volumes;
+    `grid` (grid.json) says what their values are.
     """
+    manifest, folder = test
     ranked = sorted(read_json(scores)["volumes"], key=lambda volume: volume["ssim"], reverse=True)
     places = {0: "best", len(ranked) // 2: "median", len(ranked) - 1: "worst"}
     cases = [

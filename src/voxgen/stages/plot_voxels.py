@@ -1,6 +1,6 @@
 """Stage `plot_voxels`: the volumes of the splits -> what they look like, and their statistics."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from voxgen.figures.sheet import pick_evenly, quantity_of
 from voxgen.figures.split_sheets import Shown, save_data_preview, save_statistics
 from voxgen.io.files import read_table, write_json
+from voxgen.volumes.manifest import Split
 from voxgen.volumes.nifti import read_volume
 
 SHOWN = 4  # volumes of each split in the preview
@@ -38,19 +39,19 @@ class _Voxels:
         return int(np.append(np.flatnonzero(self.histogram), len(self.histogram) - 1)[0])
 
 
-def plot_voxels(
-    manifests: Mapping[str, Path], folders: Mapping[str, Path], preview: Path, statistics: Path, figure: Path
-) -> None:
+def plot_voxels(train: Split, val: Split, test: Split, preview: Path, statistics: Path, figure: Path) -> None:
     """Write `preview` (PNG), `statistics` (JSON) and `figure` (PNG of the statistics).
 
-    `manifests` and `folders` hold the volumes of each split; not all are empty. All rows are counted, but
+    Not all splits are empty. All rows are counted, but
     voxels of at most READ volumes per split, evenly spread over its manifest. In `statistics` shares lie in
     [0, 1]; `occupied` is the mean share of occupied voxels of all volumes, `empty` the share of read voxels
     that are 0. A bin of a histogram holds its lower edge, the last one both; the first bin of counts may hold
     fainter ones too. Volumes of no clouds have null in place of `points` and
     `outside`, a split without volumes has null throughout.
     """
-    tables = {name: rows for name, manifest in manifests.items() if (rows := read_table(manifest))}
+    splits = {"train": train, "val": val, "test": test}
+    tables = {name: rows for name, (manifest, _) in splits.items() if (rows := read_table(manifest))}
+    folders = {name: folder for name, (_, folder) in splits.items()}
     every = [row for rows in tables.values() for row in rows]
     clouds = any(int(row["points"]) for row in every)
     quantity = quantity_of(clouds)
@@ -77,7 +78,7 @@ def plot_voxels(
         "points_edges": None if points_edges is None else points_edges.tolist(),
         "splits": {
             name: _described(tables[name], voxels[name], first, points_edges) if name in tables else NOTHING
-            for name in manifests
+            for name in splits
         },
     }
     write_json(statistics, content)

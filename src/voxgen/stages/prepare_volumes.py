@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_table
-from voxgen.settings.data import DataSettings
+from voxgen.io.shards import Shard
+from voxgen.settings.clouds import Source
+from voxgen.settings.machine import Machine
+from voxgen.settings.scans import Scans
 from voxgen.sources.decathlon import channel_number, read_task
 from voxgen.sources.files import listed_scans, scan_name
 from voxgen.sources.scans import prepare
@@ -54,29 +57,31 @@ def prepare_volumes(
     listing: Path | None,
     name: str,
     grid: Path,
-    chunk: int,
-    chunks: int,
+    shard: Shard,
     out: Path,
-    settings: DataSettings,
+    source: Source,
+    scans: Scans,
+    label: str | None,
     quantile: float,
-    compression: int,
     seed: int,
+    machine: Machine,
 ) -> None:
-    """Write the volumes `{id}.nii.gz` of chunk `chunk` of `chunks`, manifest.csv and index.csv into `out`.
+    """Write the volumes `{id}.nii.gz` of one shard, manifest.csv and index.csv into `out`.
 
-    `raw` are the chunk's scans themselves (source nifti), or one table of contents: dataset.json of a
-    decathlon task, or a table of spheres, of which contiguous rows are taken. Of `settings` it reads
-    `source`, `scans` and `label`. What a `listing` of scans says of them becomes attributes. Ids are
-    `{name}-{name of the scan}`, for spheres `{name}-{row:06d}`. index.csv lists all volumes, the bad ones
-    with a reason; manifest.csv the good ones, with `low` and `high`, the intensities that became 0 and 1,
-    and `attributes`, JSON of what the original was. `digest` is that of the original.
+    `raw` are the shard's scans themselves (source nifti), or one table of contents: dataset.json of a
+    decathlon task, or a table of spheres, of which contiguous rows are taken. What a `listing` of scans says
+    of them becomes attributes, `label` is the name of one. Ids are `{name}-{name of the scan}`, for spheres
+    `{name}-{row:06d}`. index.csv lists all volumes, the bad ones with a reason; manifest.csv the good ones,
+    with `low` and `high`, the intensities that became 0 and 1, and `attributes`, JSON of what the original
+    was. `digest` is that of the original.
 
     Raises:
         InputError: `raw` is no task or no table of spheres, or the channel is none of it.
     """
-    items = list(enumerate(_items(raw, listing, name, Grid.from_json(read_json(grid)), settings, seed)))
-    if settings.source != "nifti":
-        items = items[len(items) * chunk // chunks : len(items) * (chunk + 1) // chunks]
+    template = Grid.from_json(read_json(grid))
+    items = list(enumerate(_items(raw, listing, name, template, source, scans, seed)))
+    if source != "nifti":
+        items = items[shard.part(len(items))]
     rows, index = [], []
     for row, item in items:
         known = {"id": item.id, "file": item.file, "key": item.key, "row": row, "points": 0}
@@ -89,26 +94,33 @@ def prepare_volumes(
             continue
         attributes = item.attributes | made.attributes
         known |= {"attributes": _json(attributes), "digest": made.digest}
-        index.append({**known, "label": _label(item, attributes, settings.label)})
-        rows.append({**known, **_written(made, out, f"{item.id}.nii.gz", quantile, compression)})
+        index.append({**known, "label": _label(item, attributes, label)})
+        rows.append({**known, **_written(made, out, f"{item.id}.nii.gz", quantile, machine)})
     write_table(out / "manifest.csv", rows, COLUMNS)
     write_table(out / "index.csv", index, INDEX)
 
 
-def _written(made: Made, out: Path, file: str, quantile: float, compression: int) -> dict[str, Any]:
+def _written(made: Made, out: Path, file: str, quantile: float, machine: Machine) -> dict[str, Any]:
     grid, volume = made.grid, made.volume
-    write_volume(out / file, volume, grid.origin, grid.spacing, grid.unit, compression=compression)
+    place = (grid.origin, grid.spacing, grid.unit)
+    write_volume(out / file, volume, *place, compression=machine.compression)
     statistics = manifest.described(volume, grid, quantile)
     return {"file": file, "outside": 0, **statistics, "low": made.low, "high": made.high}
 
 
 def _items(
-    raw: Sequence[Path], listing: Path | None, name: str, grid: Grid, settings: DataSettings, seed: int
+    raw: Sequence[Path],
+    listing: Path | None,
+    name: str,
+    grid: Grid,
+    source: Source,
+    settings: Scans,
+    seed: int,
 ) -> Iterator[Item]:
-    if settings.source == "spheres":
+    if source == "spheres":
         return _spheres(raw[0], name, replace(grid, placement="fixed"), seed)
-    channel, percentiles = settings.scans.channel, settings.scans.percentiles
-    if settings.source == "decathlon":
+    channel, percentiles = settings.channel, settings.percentiles
+    if source == "decathlon":
         task = read_task(raw[0].parent)
         number = channel_number(task, channel)
         known = [{"label_file": None if label is None else str(label)} for label in task.labels]

@@ -12,12 +12,13 @@ from voxgen.figures.sheet import quantity_of
 from voxgen.figures.volume_sheets import save_preview
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.randomness import generator
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.names import split_unit
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.parts import UNSCALED
 from voxgen.sources.clouds.writing import write_clouds
 from voxgen.volumes.grid import Grid, draw_points
+from voxgen.volumes.manifest import Split
 from voxgen.volumes.nifti import read_volume
 
 PREVIEWED = 6
@@ -28,9 +29,9 @@ def sample(
     shards: Sequence[Path],
     raw: Sequence[Path],
     grid: Path,
-    train: tuple[Path, Path],
+    train: Split,
     out: Path,
-    reading: Reading,
+    settings: CloudSettings,
     seed: int,
 ) -> None:
     """Write the volumes, config.json, samples.csv, preview.png and, of counts, samples.h5 into `out`.
@@ -49,7 +50,7 @@ def sample(
     shutil.copyfile(shards[0] / "config.json", out / "config.json")
     placed = Grid.from_json(read_json(grid))
     if placed.holds_counts:
-        _write_clouds(out, rows, raw, placed, reading, seed)
+        _write_clouds(out, rows, raw, placed, settings, seed)
     write_table(out / "samples.csv", rows, list(rows[0]))
     manifest, folder = train
     real = [folder / f"{row['id']}.nii.gz" for row in read_table(manifest)[:PREVIEWED]]
@@ -65,10 +66,10 @@ def sample(
 
 
 def _write_clouds(
-    out: Path, rows: list[Row], raw: Sequence[Path], grid: Grid, reading: Reading, seed: int
+    out: Path, rows: list[Row], raw: Sequence[Path], grid: Grid, settings: CloudSettings, seed: int
 ) -> None:
     """Write samples.h5, and the number of points of each sample into its row."""
-    with open_clouds(raw, reading) as clouds:
+    with open_clouds(raw, settings) as clouds:
         form, uniform = clouds.form, clouds.uniform_points()
     if form.layout == "stacked" and uniform is None:
         form = replace(form, layout="padded", ids="n_points")

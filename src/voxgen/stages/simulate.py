@@ -4,18 +4,19 @@ from pathlib import Path
 
 import numpy as np
 
-from voxgen.settings.data import Synthetic
+from voxgen.settings.synthetic import Synthetic
 from voxgen.sources.clouds.writing import Form, write_clouds
 from voxgen.sources.filaments import simulate_filaments
+from voxgen.sources.files import index_of
 
 
-def simulate(out: Path, index: int, settings: Synthetic, seed: int) -> None:
-    """Write raw file `index`: `point_clouds` (N, P, 3) float32 [nm] and one truth value a cloud.
+def simulate(out: Path, name: str, settings: Synthetic, seed: int) -> None:
+    """Write the raw file whose `name` ends in its index: `point_clouds` (N, P, 3) float32 [nm], and truth.
 
-    The truth: `truth/filaments` (count), `truth/length` (sum over the filaments) and `truth/width`
+    One value per cloud: `truth/filaments` (count), `truth/length` (sum over the filaments) and `truth/width`
     (diameter of a filament), both in nm.
     """
-    clouds = list(simulate_filaments(settings, seed, index))
+    clouds = list(simulate_filaments(settings, seed, index_of(name)))
     write_clouds(
         out,
         (cloud.points for cloud in clouds),

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from voxgen.settings.data import Spheres
+from voxgen.settings.spheres import Spheres
+from voxgen.sources.files import index_of
 from voxgen.sources.spheres import write_spheres
 
 
-def simulate_spheres(
-    out: Path, index: int, settings: Spheres, shape: tuple[int, int, int], seed: int
-) -> None:
-    """Write table `index`: radius, centre, mean and standard deviation of each sphere [voxels of `shape`]."""
-    write_spheres(out, settings, shape, seed, index)
+def simulate_spheres(out: Path, name: str, settings: Spheres, shape: tuple[int, int, int], seed: int) -> None:
+    """Write the table whose `name` ends in its index, a sphere per row.
+
+    Its columns: radius, centre, mean and standard deviation [voxels of `shape`].
+    """
+    write_spheres(out, settings, shape, seed, index_of(name))

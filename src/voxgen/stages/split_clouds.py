@@ -4,23 +4,32 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 from voxgen.errors import InputError
 from voxgen.io.files import read_table, write_table
-from voxgen.settings.data import DataSettings
+from voxgen.settings.base import Interval, Unit
+from voxgen.settings.split import SplitSettings
 from voxgen.volumes.dropped import outside_in_words, settle
 from voxgen.volumes.splits import Candidate, assign_splits
 
 COLUMNS = ("id", "split", "digest", "label")
 Entry = dict[str, str]
+Bounds = Literal["train", "cloud"] | tuple[Interval, Interval, Interval]
 
 
 def split_clouds(
-    parts: Sequence[Path], split: Path, dropped: Path, settings: DataSettings, seed: int
+    parts: Sequence[Path],
+    split: Path,
+    dropped: Path,
+    settings: SplitSettings,
+    bounds: Bounds,
+    unit: Unit,
+    on_bad_cloud: str,
+    max_dropped: float,
+    seed: int,
 ) -> None:
     """Write split.csv (id, split, digest, label) and dropped.csv, of clouds or volumes alike.
-
-    Of `settings` it reads `split`, `grid.bounds`, `unit`, `on_bad_cloud` and `max_dropped`.
 
     Raises:
         InputError: two entries have one id; there are bad ones and `on_bad_cloud` is error, or more of them
@@ -34,20 +43,20 @@ def split_clouds(
                 "give other names in data.files, or rename one of the files"
             )
     for entry in entries:
-        entry["reason"] = entry["reason"] or _outside(entry, settings)
+        entry["reason"] = entry["reason"] or _outside(entry, bounds, unit)
     bad = [entry for entry in entries if entry["reason"]]
-    settle(bad, len(entries), dropped, settings.on_bad_cloud, settings.max_dropped)
+    settle(bad, len(entries), dropped, on_bad_cloud, max_dropped)
     good = [entry for entry in entries if not entry["reason"]]
     candidates = [
         Candidate(
             entry["id"],
             entry["digest"],
-            _value(entry, settings.split.group, "group"),
-            _value(entry, settings.split.stratify, "stratify"),
+            _value(entry, settings.group, "group"),
+            _value(entry, settings.stratify, "stratify"),
         )
         for entry in good
     ]
-    shares = {"train": settings.split.train, "val": settings.split.val, "test": settings.split.test}
+    shares = {"train": settings.train, "val": settings.val, "test": settings.test}
     assigned = assign_splits(candidates, shares, seed)
     chosen = (
         {
@@ -61,16 +70,15 @@ def split_clouds(
     write_table(split, chosen, COLUMNS)
 
 
-def _outside(entry: Entry, settings: DataSettings) -> str:
+def _outside(entry: Entry, bounds: Bounds, unit: Unit) -> str:
     """Why a cloud cannot reach the grid by its extent alone; empty where it can, or where that is open."""
-    bounds = settings.grid.bounds
     if isinstance(bounds, str) or not entry.get("xmin"):
         return ""
     extent = [(float(entry[f"{axis}min"]), float(entry[f"{axis}max"])) for axis in "xyz"]
     reaches = all(
         low < top and high >= bottom for (low, high), (bottom, top) in zip(extent, bounds, strict=True)
     )
-    return "" if reaches else outside_in_words(extent, bounds, settings.unit)
+    return "" if reaches else outside_in_words(extent, bounds, unit)
 
 
 def _value(entry: Entry, name: str | None, key: str) -> str | None:

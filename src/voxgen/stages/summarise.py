@@ -6,7 +6,7 @@ from typing import Any
 
 from voxgen.evaluation.verdicts import judge
 from voxgen.io.files import read_json, write_json
-from voxgen.settings.evaluation import Gates
+from voxgen.settings.gates import Gates
 
 
 def summarise(

@@ -1,4 +1,4 @@
-"""Train the autoencoder on the train split."""
+"""Stage `train_autoencoder`: volumes of the train split -> a first stage."""
 
 from pathlib import Path
 
@@ -8,19 +8,20 @@ import torch
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.io.files import digest, read_json
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
-from voxgen.settings.models import AutoencoderSettings
-from voxgen.settings.sections import Machine
+from voxgen.models.kinds import build_first_stage
+from voxgen.settings.autoencoder import AutoencoderSettings
+from voxgen.settings.machine import Machine
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit
 from voxgen.training.monitor.pictures import SHOWN, reconstructions
 from voxgen.volumes.intensity import Intensity
+from voxgen.volumes.manifest import Split
 
 
 def train_autoencoder(
-    train: tuple[Path, Path],
-    val: tuple[Path, Path],
+    train: Split,
+    val: Split,
     grid: Path,
     intensity: Path,
     out: Path,
@@ -33,48 +34,37 @@ def train_autoencoder(
 ) -> None:
     """Write model.safetensors, config.json and history.csv into `out`.
 
-    `train` and `val` are each a manifest and the folder of its volumes; `state` holds resumable states.
+    `state` holds resumable states.
     """
-    law = Intensity.from_json(read_json(intensity))
-    network = settings.network.model_dump(mode="json")
+    law, frame = Intensity.from_json(read_json(intensity)), read_json(grid)
+    chosen = settings.model_dump(mode="json", exclude={"source"})
     torch.manual_seed(seed)
-    objective = AutoencoderObjective(
-        build_autoencoder(network), settings.foreground_weight, settings.kl_weight
-    )
-    volumes, watched = (Volumes(*split, law, machine.cache_gb / 2, machine.readers) for split in (train, val))
+    stage = build_first_stage(chosen)
+    objective = stage.objective()
     files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
     inputs = {name: digest(file) for name, file in files.items()}
     folder = state_folder(
-        state,
-        __name__,
-        settings=settings.model_dump(mode="json", exclude={"source"}),
-        flips=flips,
-        rotations=rotations,
-        seed=seed,
-        inputs=inputs,
+        state, __name__, settings=chosen, inputs=inputs, flips=flips, rotations=rotations, seed=seed
     )
-    val_batches = VolumeBatches(watched, settings, (), seed, "validation")
-    pictured, _ = val_batches.batch(np.arange(min(SHOWN, len(watched))), 0)
+    volumes, watched = (Volumes(*split, law, machine.cache_gb / 2, machine.readers) for split in (train, val))
+    val_batches = VolumeBatches(watched, objective, (), settings.patch, seed, "validation")
+    pictured = val_batches.batch(np.arange(min(SHOWN, len(watched))), 0)["volume"]
     trained = fit(
         objective,
-        VolumeBatches(volumes, settings, views(flips, rotations), seed, "train"),
+        VolumeBatches(volumes, objective, views(flips, rotations), settings.patch, seed, "train"),
         val_batches,
         folder,
-        settings.training,
+        settings.chosen.training,
         seed,
         machine,
-        reconstructions(pictured, read_json(grid)),
+        reconstructions(stage, pictured, frame),
     )
-    write_model(
-        out,
-        trained,
-        {
-            "kind": "autoencoder",
-            "network": network,
-            "grid": read_json(grid),
-            "intensity": law.to_json(),
-            "training": settings.training.model_dump(mode="json"),
-            "seed": seed,
-            "made_from": inputs,
-        },
-    )
+    config = {
+        "kind": "autoencoder",
+        "settings": chosen,
+        "grid": frame,
+        "intensity": law.to_json(),
+        "seed": seed,
+        "made_from": inputs,
+    }
+    write_model(out, trained, config)

@@ -1,4 +1,4 @@
-"""Train the denoiser on cached latents."""
+"""Stage `train_diffusion`: latents of the train split -> a prior of kind diffusion."""
 
 from pathlib import Path
 
@@ -7,11 +7,10 @@ import torch
 from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.io.files import digest, read_json
 from voxgen.models.folder import refuse_mismatch
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
-from voxgen.models.prior.processes import build_process
-from voxgen.models.whitening import LatentScale
-from voxgen.settings.models import DiffusionSettings
-from voxgen.settings.sections import Machine
+from voxgen.models.kinds import build_prior
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
+from voxgen.settings.prior import PriorSettings
 from voxgen.training.artefact import write_model
 from voxgen.training.identity import state_folder
 from voxgen.training.loop import fit
@@ -25,7 +24,7 @@ def train_diffusion(
     autoencoder: Path,
     out: Path,
     state: Path,
-    settings: DiffusionSettings,
+    settings: PriorSettings,
     seed: int,
     machine: Machine,
 ) -> None:
@@ -40,43 +39,31 @@ def train_diffusion(
     latents, recorded = read_json(train / "config.json"), read_json(scale)
     refuse_mismatch(val, read_json(val / "config.json"), latents, ("grid", "intensity", "shape"))
     refuse_mismatch(scale, recorded, {"autoencoder": latents["made_from"]["autoencoder"]}, ("autoencoder",))
-    whitening = LatentScale.from_json(recorded)
-    network = settings.network.model_dump(mode="json")
+    whitening = Whitening.from_json(recorded)
+    chosen = settings.model_dump(mode="json")
     torch.manual_seed(seed)
-    denoiser = build_denoiser(network, latents["shape"][0])
-    objective = DenoiserObjective(denoiser, build_process(settings.process))
+    prior = build_prior(chosen, tuple(latents["shape"]))
+    objective = prior.objective()
     inputs = {"autoencoder": latents["made_from"]["autoencoder"], "scale": digest(scale)}
     inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
-    folder = state_folder(
-        state,
-        __name__,
-        settings=settings.model_dump(mode="json"),
-        seed=seed,
-        inputs=inputs,
-    )
     trained = fit(
         objective,
-        LatentBatches(Latents(train, whitening), seed, "train"),
-        LatentBatches(Latents(val, whitening), seed, "validation"),
-        folder,
-        settings.training,
+        LatentBatches(Latents(train, whitening), objective, seed, "train"),
+        LatentBatches(Latents(val, whitening), objective, seed, "validation"),
+        state_folder(state, __name__, settings=chosen, inputs=inputs, seed=seed),
+        settings.chosen.training,
         seed,
         machine,
-        samples(autoencoder, whitening, tuple(latents["shape"]), seed, machine, latents["grid"]),
+        samples(prior, autoencoder, whitening, seed, machine, latents["grid"]),
     )
-    write_model(
-        out,
-        trained,
-        {
-            "kind": "diffusion",
-            "process": settings.process,
-            "network": network,
-            "latent_shape": latents["shape"],
-            "scale": recorded,
-            "grid": latents["grid"],
-            "intensity": latents["intensity"],
-            "training": settings.training.model_dump(mode="json"),
-            "seed": seed,
-            "made_from": inputs,
-        },
-    )
+    config = {
+        "kind": "prior",
+        "settings": chosen,
+        "latent_shape": latents["shape"],
+        "scale": recorded,
+        "grid": latents["grid"],
+        "intensity": latents["intensity"],
+        "seed": seed,
+        "made_from": inputs,
+    }
+    write_model(out, trained, config)

@@ -7,7 +7,9 @@ from typing import Any
 
 from voxgen.errors import InputError
 from voxgen.io.files import iterate_table, read_json, write_table
-from voxgen.settings.data import Reading
+from voxgen.io.shards import Shard
+from voxgen.settings.clouds import CloudSettings
+from voxgen.settings.machine import Machine
 from voxgen.sources.clouds.opening import Cloud, open_clouds
 from voxgen.volumes.dropped import COLUMNS as DROPPED
 from voxgen.volumes.dropped import outside_in_words
@@ -22,16 +24,15 @@ def voxelize(
     raw: Sequence[Path],
     index: Path,
     grid: Path,
-    chunk: int,
-    chunks: int,
+    shard: Shard,
     out: Path,
-    reading: Reading,
+    settings: CloudSettings,
     quantile: float,
-    compression: int,
+    machine: Machine,
 ) -> None:
-    """Write the volumes `{id}.nii.gz` of chunk `chunk` of `chunks`, manifest.csv and dropped.csv into `out`.
+    """Write the volumes `{id}.nii.gz` of one shard, manifest.csv and dropped.csv into `out`.
 
-    Chunks are contiguous rows; clouds with a reason in the index are left out, and those of which no point
+    Shards are contiguous rows; clouds with a reason in the index are left out, and those of which no point
     reaches the grid are listed in dropped.csv. The manifest says what `manifest.described` does, and the
     digest of each cloud.
 
@@ -40,18 +41,18 @@ def voxelize(
     """
     template = Grid.from_json(read_json(grid))
     total = sum(1 for _ in iterate_table(index))
-    start, stop = total * chunk // chunks, total * (chunk + 1) // chunks
+    part = shard.part(total)
     outside: list[Row] = []
-    with open_clouds(raw, reading) as clouds:
+    with open_clouds(raw, settings) as clouds:
         if len(clouds) != total:
             raise InputError(
                 f"{raw[0]}: {len(clouds)} clouds, but its index has {total}; "
                 f"the files changed: delete {index} and run again"
             )
-        entries = islice(iterate_table(index), start, stop)
-        pairs = zip(clouds.read(start, stop), entries, strict=True)
+        entries = islice(iterate_table(index), part.start, part.stop)
+        pairs = zip(clouds.read(part.start, part.stop), entries, strict=True)
         good = ((cloud, entry) for cloud, entry in pairs if not entry["reason"])
-        rows = _voxelized(good, template, quantile, compression, out, outside)
+        rows = _voxelized(good, template, quantile, machine.compression, out, outside)
         write_table(out / "manifest.csv", rows, COLUMNS)
     write_table(out / "dropped.csv", outside, DROPPED)
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,16 @@ from torch.optim.swa_utils import AveragedModel
 
 from voxgen.machine.fabric import launch_together, synchronised
 from voxgen.models.layers import accelerate, compile_blocks
-from voxgen.models.objective import Objective
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
+from voxgen.models.objective import Batch, Objective, Turn
+from voxgen.settings.machine import Machine
+from voxgen.settings.training import Training
 
 
 @dataclass(frozen=True)
 class Share:
     """What a process takes at once of a step's items; `weight` is its share of all of them."""
 
-    batch: tuple[Tensor, ...]
+    batch: Batch
     weight: float
 
 
@@ -35,7 +36,7 @@ class Step:
 
 
 class Engine:
-    """An objective on its device, with its averages and an optimiser for each of its turns."""
+    """An objective on its device, with the average of its model and an optimiser per turn."""
 
     def __init__(self, objective: Objective, settings: Training, machine: Machine) -> None:
         self.fabric = launch_together(machine, several_turns=len(objective.turns) > 1)
@@ -45,7 +46,7 @@ class Engine:
         self._scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         optimizers = [
             AdamW(
-                objective.get_submodule(turn).parameters(),
+                objective.get_submodule(turn.part).parameters(),
                 settings.learning_rate,
                 weight_decay=settings.weight_decay,
                 fused=self._scaler is None,  # gradients that a fused optimiser unscales cannot be clipped
@@ -53,82 +54,90 @@ class Engine:
             for turn in objective.turns
         ]
         self.module, *self._optimizers = self.fabric.setup(self.objective, *optimizers)
-        self.average = AveragedModel(self.objective, multi_avg_fn=_ema(settings.ema))
+        self._average = AveragedModel(self.objective.model, multi_avg_fn=_ema(settings.ema))
+        self.averaged = _with_model(self.objective, self._average.module)
         if machine.compile:
             compile_blocks(self.objective)
-            compile_blocks(self.average)
+            compile_blocks(self._average)
 
     @property
     def mixed(self) -> bool:
         """Whether steps are computed in less than fp32."""
         return isinstance(self.fabric.strategy.precision, MixedPrecision)
 
-    def train_step(self, shares: Sequence[Share], rate: float) -> Step:
-        """One step of every optimiser at a learning rate, on gradients summed over `shares`.
+    def train_step(self, shares: Sequence[Share], rates: Mapping[str, float]) -> Step:
+        """One step of each active turn at its learning rate, on gradients summed over `shares`.
 
         A turn whose loss or gradient is not finite leaves the weights as they are.
         """
         self.objective.train()
         steps = []
         for turn, optimizer in zip(self.objective.turns, self._optimizers, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad()
-            self._alone(turn)
-            figures = self._backward(turn, shares)
-            steps.append(self._update(turn, optimizer, figures))
+            if turn in self.objective.active:
+                for group in optimizer.param_groups:
+                    group["lr"] = rates[turn.part]
+                optimizer.zero_grad()
+                self._alone(turn)
+                figures = self._backward(turn, shares)
+                steps.append(self._update(turn, optimizer, figures))
         return Step(
             {name: value for step in steps for name, value in step.figures.items()},
             next((step.bad for step in steps if step.bad), None),
         )
 
     @torch.no_grad()
-    def val_step(self, batch: tuple[Tensor, ...]) -> dict[str, float]:
-        """The objective's figures for a batch, with averaged weights."""
-        self.average.eval()
+    def val_step(self, batch: Batch) -> dict[str, float]:
+        """The objective's figures for a batch, with the averaged model."""
+        self.averaged.eval()
         with self.fabric.autocast():
-            figures: dict[str, Tensor] = self.average(*self.fabric.to_device(batch))
+            figures: dict[str, Tensor] = self.averaged(self.fabric.to_device(batch))
         return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+
+    def begin(self, epoch: int) -> None:
+        """Tell the objective how many epochs are done."""
+        self.objective.epoch = self.averaged.epoch = epoch
 
     def averaged_weights(self) -> dict[str, Tensor]:
         """The exponential moving average of the model's weights, on the CPU."""
-        state = self.average.module.get_submodule("model").state_dict()
+        state = self._average.module.state_dict()
         return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next step depends on, but for generators of random numbers."""
+        """All that the next step depends on, but for generators of random numbers: no frozen part."""
+        trained = {turn.part: self.objective.get_submodule(turn.part) for turn in self.objective.turns}
         return {
-            "objective": self.objective.state_dict(),
-            "average": self.average.state_dict(),
+            "trained": {name: part.state_dict() for name, part in trained.items()},
+            "average": self._average.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
             "scaler": self._scaler.state_dict() if self._scaler else {},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take up what `state_dict` gave."""
-        self.objective.load_state_dict(state["objective"])
-        self.average.load_state_dict(state["average"])
+        for name, content in state["trained"].items():
+            self.objective.get_submodule(name).load_state_dict(content)
+        self._average.load_state_dict(state["average"])
         for optimizer, content in zip(self._optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(content)
         if self._scaler and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
 
-    def _alone(self, turn: str) -> None:
+    def _alone(self, turn: Turn) -> None:
         """Let a turn's backward reach no weights but its own."""
         if len(self.objective.turns) > 1:
             self.objective.requires_grad_(False)
-            self.objective.get_submodule(turn).requires_grad_(True)
+            self.objective.get_submodule(turn.part).requires_grad_(True)
 
-    def _backward(self, turn: str, shares: Sequence[Share]) -> dict[str, Tensor]:
+    def _backward(self, turn: Turn, shares: Sequence[Share]) -> dict[str, Tensor]:
         """Sum up the gradients; returns figures over the whole batch.
 
         A loss that is not finite makes its gradient so, in every process: one check serves both.
         """
-        keywords = {"turn": turn} if len(self.objective.turns) > 1 else {}
+        keywords = {"turn": turn.part} if len(self.objective.turns) > 1 else {}
         totals: dict[str, Tensor] = {}
         for number, share in enumerate(shares, 1):
             with self.fabric.no_backward_sync(self.module, enabled=number < len(shares)):
-                figures = self.module(*self.fabric.to_device(share.batch), **keywords)
+                figures = self.module(self.fabric.to_device(share.batch), **keywords)
                 loss = figures["loss"] * (share.weight * self.fabric.world_size)
                 self.fabric.backward(loss * (1 + 0 * loss.detach()))
             for name, value in figures.items():
@@ -138,8 +147,8 @@ class Engine:
             totals = dict(zip(totals, summed, strict=True))
         return totals
 
-    def _update(self, turn: str, optimizer: Any, figures: dict[str, Tensor]) -> Step:
-        parameters = dict(self.objective.get_submodule(turn).named_parameters(turn))
+    def _update(self, turn: Turn, optimizer: Any, figures: dict[str, Tensor]) -> Step:
+        parameters = dict(self.objective.get_submodule(turn.part).named_parameters(turn.part))
         gradients = [parameter.grad for parameter in parameters.values() if parameter.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         finite = math.isfinite(norm)
@@ -147,12 +156,19 @@ class Engine:
             norm = torch.as_tensor(self.fabric.clip_gradients(self.module, optimizer, max_norm=self._clip))
         if finite or self._scaler:  # which skips the step itself, and lowers its scale
             optimizer.step()
-        if finite and turn == "model":
-            self.average.update_parameters(self.objective)
+        if finite and turn.part == "model":
+            self._average.update_parameters(self.objective.model)
         measured = torch.stack([*figures.values(), norm]).tolist()
-        prefix = "" if turn == self.objective.turns[0] else f"{turn}_"
+        prefix = "" if turn == self.objective.turns[0] else f"{turn.part}_"
         named = dict(zip((prefix + name for name in [*figures, "gradient_norm"]), measured, strict=True))
         return Step(named, None if finite else _first_bad(named, parameters))
+
+
+def _with_model(objective: Objective, model: torch.nn.Module) -> Objective:
+    """The same objective, all else shared, judging another model."""
+    other = copy(objective)
+    other._modules = {**objective._modules, "model": model}
+    return other
 
 
 def _first_bad(figures: dict[str, float], parameters: Mapping[str, Tensor]) -> str:

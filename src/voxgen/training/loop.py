@@ -4,33 +4,24 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from voxgen.errors import InputError, StoppedError
 from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import agreed, gathered, rank
-from voxgen.models.objective import Objective
+from voxgen.models.objective import Batch, Objective, Turn
 from voxgen.randomness import generator
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
-from voxgen.training.artefact import Trained, read_weights, write_history, write_weights
-from voxgen.training.checkpoints import (
-    clear_states,
-    generators,
-    load_state,
-    locked,
-    room,
-    save_state,
-    set_generators,
-)
+from voxgen.settings.machine import Machine
+from voxgen.settings.training import Training
+from voxgen.training.artefact import Trained
+from voxgen.training.checkpoints import TrainingFolder
 from voxgen.training.engine import Engine, Share
+from voxgen.training.generators import generators, set_generators
 from voxgen.training.monitor.advice import in_a_step, in_validation, told_of_memory
 from voxgen.training.monitor.board import Board, Pictures
 from voxgen.training.monitor.interruption import Interruption, interruption
@@ -42,20 +33,20 @@ from voxgen.training.shares import shares
 log = logging.getLogger(__name__)
 
 DEV_STEPS = 2  # of a fast_dev_run
-BEST, LAST = "best.safetensors", "last.safetensors"
+BEST, LAST = "best", "last"  # snapshots
 REACHED = ("epoch", "position")
 PROGRESS = (*REACHED, "sums", "history", "best")
 
 
 class Batches(Protocol):
-    """Items of a split; `batch` returns CPU tensors that depend on (epoch, items) alone.
+    """Items of a split; `batch` returns CPU tensors by name, which depend on (epoch, items) alone.
 
     It is called by another thread, one call at a time and in order, some batches ahead of the training.
     """
 
     def __len__(self) -> int: ...
 
-    def batch(self, items: NDArray[np.int64], epoch: int) -> tuple[Tensor, ...]: ...
+    def batch(self, items: NDArray[np.int64], epoch: int) -> Batch: ...
 
 
 def fit(
@@ -83,12 +74,9 @@ def fit(
         if not len(items):
             raise InputError(f"the {name} split is empty; raise data.split.{name} or give more clouds")
     engine = Engine(objective, settings, machine)
-    with (
-        room(folder),
-        locked(folder) if rank() == 0 else nullcontext(),
-        interruption(machine.max_minutes) as asked,
-    ):
-        run = Run(engine, train, val, folder, settings, seed, machine, asked, pictures)
+    place = TrainingFolder(folder, machine.keep, writes=rank() == 0)
+    with place.held(), interruption(machine.max_minutes) as asked:
+        run = Run(engine, train, val, place, settings, seed, machine, asked, pictures)
         run.resume()
         run.to_the_end()
         return run.trained()
@@ -102,7 +90,7 @@ class Run:
         engine: Engine,
         train: Batches,
         val: Batches,
-        folder: Path,
+        folder: TrainingFolder,
         settings: Training,
         seed: int,
         machine: Machine,
@@ -141,9 +129,9 @@ class Run:
         total = self.epochs * self.steps_per_epoch
         with (
             Board(
-                self.folder / "tensorboard", self.step, total, self.machine.log_steps, shown=rank() == 0
+                self.folder.path / "tensorboard", self.step, total, self.machine.log_steps, shown=rank() == 0
             ) as board,
-            profiled(self.folder / "profile", wanted=self.machine.profile and rank() == 0) as traced,
+            profiled(self.folder.path / "profile", wanted=self.machine.profile and rank() == 0) as traced,
         ):
             while not self.over:
                 self.train_epoch(board, traced)
@@ -156,16 +144,17 @@ class Run:
 
     def train_epoch(self, board: Board, traced: Callable[[], None]) -> None:
         """The steps that are left of this epoch."""
+        self.engine.begin(self.epoch)
         with ahead(self._shares, self._items_left()) as steps:
             for shared in steps:
-                rate = self._rate(self.step)
+                rates = self._rates(self.step)
                 with told_of_memory(*in_a_step(self.settings, self.machine)):
-                    step = self.engine.train_step(shared, rate)
+                    step = self.engine.train_step(shared, rates)
                 self.position += 1
                 if self.watchdog.see(step, self.epoch + 1, self.position):
                     for name, value in step.figures.items():
                         self.sums[name] = self.sums.get(name, 0.0) + value
-                board.step(self.step, self.epoch + 1, self.samples_per_step, rate, step.figures)
+                board.step(self.step, self.epoch + 1, self.samples_per_step, rates["model"], step.figures)
                 traced()
                 self.stop_if(self.asked.reason)
 
@@ -203,17 +192,16 @@ class Run:
         means = {f"train_{name}": total / good for name, total in self.sums.items()}
         more, warnings = self.engine.objective.health(figures)
         judged = {f"val_{name}": value for name, value in {**figures, **more}.items()}
-        rate, skipped = self._rate(self.step - 1), self.watchdog.skipped
+        rate, skipped = self._rates(self.step - 1)["model"], self.watchdog.skipped
         self.epoch, self.position, self.sums, self.watchdog.skipped = self.epoch + 1, 0, {}, 0
         row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate, "skipped": skipped}
         self.history = [*self.history, {**row, **means, **judged}]
         improved = figures["loss"] < self.best["loss"]
         if improved:
             self.best = {"epoch": self.epoch, "loss": figures["loss"]}
-        if rank() == 0:
-            for name in (LAST, BEST) if improved else (LAST,):
-                write_weights(self.folder / name, self.engine.averaged_weights(), self.epoch)
-            write_history(self.folder, self.history)
+        for name in (LAST, BEST) if improved else (LAST,):
+            self.folder.write_snapshot(name, self.engine.averaged_weights(), self.epoch)
+        self.folder.write_history(self.history)
         self.save()
         log.info(
             "epoch %d of %d: train_loss %.4g, val_loss %.4g, best %.4g",
@@ -232,7 +220,7 @@ class Run:
         if self.pictures and due and rank() == 0:
             device = self.engine.fabric.device
             with torch.random.fork_rng([device] if device.type == "cuda" else []):
-                board.pictures(self.step, self.pictures(cast(Objective, self.engine.average.module)))
+                board.pictures(self.step, self.pictures(self.engine.averaged))
             self.pictured_at = time.monotonic()
 
     def stop_if(self, reason: str | None) -> None:
@@ -256,16 +244,13 @@ class Run:
         """Write the state: everything that the next step depends on."""
         random = gathered(generators())
         self.saved_at, self.saved_step = time.monotonic(), self.step
-        if rank():
-            return
         state = {
             "engine": self.engine.state_dict(),
             "random": random,
             "progress": {name: getattr(self, name) for name in PROGRESS},
             "watchdog": self.watchdog.state_dict(),
         }
-        save_state(self.folder, state, self.epoch, self.position)
-        clear_states(self.folder, self.machine.keep, int(self.best["epoch"]))
+        self.folder.save(state, self.epoch, self.position, int(self.best["epoch"]))
 
     def resume(self) -> None:
         """Take up the state in the folder, if there is one.
@@ -273,7 +258,7 @@ class Run:
         Raises:
             InputError: it is already past `settings.epochs`, or processes see different ones.
         """
-        state = load_state(self.folder)
+        state = self.folder.load()
         seen = gathered(state and [state["progress"][name] for name in REACHED])
         if any(other != seen[0] for other in seen):
             raise InputError(f"{self.folder}: nodes see different states here; give a folder that they share")
@@ -299,15 +284,17 @@ class Run:
         """The weights that are to be kept, and the history."""
         if self.settings.weights == "best" and self.best["epoch"]:
             epoch = int(self.best["epoch"])
-            return Trained(read_weights(self.folder / BEST, epoch), epoch, self.history)
+            return Trained(self.folder.read_snapshot(BEST, epoch), epoch, self.history)
         return Trained(self.engine.averaged_weights(), self.epoch, self.history)
 
-    def _rate(self, step: int) -> float:
-        settings = self.settings
+    def _rates(self, step: int) -> dict[str, float]:
+        """The learning rate of each turn."""
+        return {turn.part: self._rate(turn, step) for turn in self.engine.objective.turns}
+
+    def _rate(self, turn: Turn, step: int) -> float:
+        settings, peak = self.settings, turn.learning_rate or self.settings.learning_rate
         horizon = settings.schedule_epochs * self.steps_per_epoch
-        return learning_rate(
-            step, settings.learning_rate, settings.floor, settings.warmup_steps, horizon, settings.schedule
-        )
+        return learning_rate(step, peak, settings.floor, settings.warmup_steps, horizon, settings.schedule)
 
     def _items_left(self) -> Iterator[NDArray[np.int64]]:
         order = generator(self.seed, "order", self.epoch).permutation(len(self.train))

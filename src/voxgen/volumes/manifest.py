@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from voxgen.volumes.grid import Grid, occupied_above
 from voxgen.volumes.intensity import volume_level
+
+Split = tuple[Path, Path]  # a manifest, or any table of ids, and the folder of its volumes
 
 ORIGIN = ("origin_x", "origin_y", "origin_z")
 SPACING = ("spacing_x", "spacing_y", "spacing_z")

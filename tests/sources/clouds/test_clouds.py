@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds import stacks
 from voxgen.sources.clouds.opening import Cloud, Found, open_clouds
 from voxgen.sources.clouds.writing import Form, write_clouds
@@ -19,9 +19,9 @@ from voxgen.sources.clouds.writing import Form, write_clouds
 RNG = np.random.default_rng(0)
 
 
-def reading(**given: Any) -> Reading:
-    nothing = dict.fromkeys(Reading.model_fields)
-    return Reading(**{**nothing, "source": "h5", "unit": "nm", "min_points": 1, **given})
+def reading(**given: Any) -> CloudSettings:
+    nothing = dict.fromkeys(CloudSettings.model_fields)
+    return CloudSettings(**{**nothing, "source": "h5", "unit": "nm", "min_points": 1, **given})
 
 
 def ragged(sizes: Iterable[int] = (4, 1, 7)) -> list[np.ndarray]:

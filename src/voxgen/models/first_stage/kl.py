@@ -1,21 +1,56 @@
-"""The autoencoder's network and its loss.
+"""The first stage of kind kl: latents with a posterior near a standard normal distribution.
 
-Shapes: B batch, C channels, X Y Z grid or latent axes.
+Shapes: B batch, C channels, X Y Z grid, x y z latent axes, N latents of a volume.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, final
 
+import numpy as np
+import torch
 from monai.networks.nets import AutoencoderKL
 from torch import Tensor
 
-from voxgen.models.objective import Objective
+from voxgen.models.first_stage.losses import kl_divergence, summed, weighted_l1
+from voxgen.models.interfaces import FirstStage
+from voxgen.models.objective import Address, Batch, Draws, Objective
 
 DEAD = 0.01  # nats per element: a latent channel that tells less than this is dead
 
 
-def build_autoencoder(network: dict[str, Any]) -> AutoencoderKL:
-    """MONAI's AutoencoderKL from the `network` section of a config (see settings)."""
+@final
+class KLAutoencoder(FirstStage):
+    """An autoencoder with the layers and weights of MONAI's AutoencoderKL."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.network = build_autoencoder(settings["network"])
+        self.latent_channels = settings["network"]["latent_channels"]
+        factor = 2 ** (len(settings["network"]["channels"]) - 1)
+        self.factors = factor, factor, factor
+        self._losses = settings["losses"]
+
+    def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and standard deviation of the posterior."""
+        mean, std = self.network.encode(x_BCXYZ)
+        return mean, std
+
+    def decode(self, z_BCXYZ: Tensor) -> Tensor:
+        volumes: Tensor = self.network.decode(z_BCXYZ)
+        return volumes
+
+    def features(self, x_BCXYZ: Tensor) -> Tensor:
+        """Mean and standard deviation over the latent grid of the encoder's last hidden channels."""
+        for block in self.network.encoder.blocks[:-1]:
+            x_BCXYZ = block(x_BCXYZ)
+        h_BCN = x_BCXYZ.flatten(2).float()
+        return torch.cat([h_BCN.mean(2), h_BCN.std(2, correction=0)], 1)
+
+    def objective(self) -> Objective:
+        return KLObjective(self)
+
+
+def build_autoencoder(network: Mapping[str, Any]) -> AutoencoderKL:
+    """MONAI's AutoencoderKL from the section `network` of the settings."""
     attends = network["attention_levels"][-1]
     return AutoencoderKL(
         spatial_dims=3,
@@ -32,32 +67,30 @@ def build_autoencoder(network: dict[str, Any]) -> AutoencoderKL:
     )
 
 
-class AutoencoderObjective(Objective):
-    """Weighted L1 of the reconstruction plus the KL divergence to N(0, 1) per latent element.
+class KLObjective(Objective):
+    """Reconstruction from a draw of the posterior, and the posterior's divergence, as weighted terms."""
 
-    A voxel of intensity x weighs 1 + (foreground_weight - 1) * min(max(x, 0), 1). The KL divergence is
-    eq. 10 of Kingma and Welling, Auto-Encoding Variational Bayes (arXiv 1312.6114), averaged.
-    """
-
-    def __init__(self, model: AutoencoderKL, foreground_weight: float, kl_weight: float) -> None:
+    def __init__(self, stage: KLAutoencoder) -> None:
         super().__init__()
-        self.model = model
-        self.foreground_weight = foreground_weight
-        self.kl_weight = kl_weight
+        self.model = stage.network
+        self._losses = stage._losses
+        self._latents, self._factors = stage.latent_channels, stage.factors
 
-    def forward(self, x_BCXYZ: Tensor, noise_BCXYZ: Tensor) -> dict[str, Tensor]:
-        """Loss and its parts for volumes (B, 1, X, Y, Z) and the noise of the posterior draw."""
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        x_BCXYZ = batch["volume"]
         mean, std = self.model.encode(x_BCXYZ)
-        reconstruction = self.model.decode(mean + std * noise_BCXYZ).float()
-        weight = 1 + (self.foreground_weight - 1) * x_BCXYZ.clamp(0, 1)
-        l1 = (weight * (reconstruction - x_BCXYZ).abs()).mean()
-        mean, variance = mean.float(), std.float().square()
-        kl_C = 0.5 * (mean.square() + variance - 1 - variance.log()).mean((0, 2, 3, 4))
-        kl = kl_C.mean()
-        figures = {"loss": l1 + self.kl_weight * kl, "l1": l1, "kl": kl}
+        reconstruction = self.model.decode(mean + std * batch["noise"]).float()
+        kl_C = kl_divergence(mean.float(), std.float())
+        l1 = weighted_l1(reconstruction, x_BCXYZ, self._losses["l1"]["foreground"])
+        figures = summed({"l1": l1, "kl": kl_C.mean()}, self._losses)
         if not self.training:
             figures |= {f"kl_{channel}": value for channel, value in enumerate(kl_C)}
         return figures
+
+    def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
+        """Noise of the posterior's draw for a volume (X, Y, Z)."""
+        latent = self._latents, *(size // factor for size, factor in zip(shape, self._factors, strict=True))
+        return {"noise": address.generator("posterior").standard_normal(latent, np.float32)}
 
     def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """The number of dead latent channels, and which they are."""
@@ -65,7 +98,7 @@ class AutoencoderObjective(Objective):
         dead = {name: value for name, value in channels.items() if value < DEAD}
         warnings = [
             f"latent channel {name.removeprefix('kl_')} is dead: KL divergence {value:.2g} nats per element; "
-            "lower kl_weight or latent_channels if it stays so"
+            "lower the weight of the loss kl or latent_channels if it stays so"
             for name, value in dead.items()
         ]
         return {"dead_channels": len(dead)}, warnings

@@ -1,55 +1,85 @@
-"""A trained denoiser from its folder, and the sampler that it drives."""
+"""The prior of kind diffusion: a denoiser, the process that it undoes, and a sampler.
 
-from pathlib import Path
-from typing import Any
+Shapes: B batch, C channels, x y z latent axes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from numpy.typing import NDArray
-from safetensors.torch import load_file
+from monai.networks.nets import DiffusionModelUNet
 from torch import Tensor
 
-from voxgen.machine.fabric import launch
-from voxgen.models.folder import WEIGHTS, read_model_config
-from voxgen.models.layers import accelerate
-from voxgen.models.prior.denoiser import build_denoiser
+from voxgen.models.interfaces import Prior
+from voxgen.models.objective import Address, Batch, Draws, Objective
 from voxgen.models.prior.processes import build_process
+from voxgen.models.prior.samplers import SAMPLERS, USUAL, even_times
 from voxgen.randomness import normal
-from voxgen.settings.sections import Machine
+
+VALIDATION_TIMES = 8
 
 
-class Diffusion:
-    """A trained denoiser with its process, built from its folder alone."""
+@final
+class Diffusion(Prior):
+    """Noise is drawn and taken to latents along a process, by a network like MONAI's DiffusionModelUNet."""
 
-    def __init__(self, config: dict[str, Any], weights: dict[str, Tensor], fabric: Fabric) -> None:
-        self.config = config
-        self.latent_shape: tuple[int, ...] = tuple(config["latent_shape"])
-        self._fabric = fabric
-        self._process = build_process(config["process"])
-        self._network = build_denoiser(config["network"], self.latent_shape[0])
-        self._network.load_state_dict(weights)
-        accelerate(self._network, fabric.device)
-        self._network.to(fabric.device).eval().requires_grad_(False)
+    def __init__(self, settings: Mapping[str, Any], latent_shape: tuple[int, ...]) -> None:
+        self.latent_shape = latent_shape
+        self.network = build_unet(settings["network"], latent_shape[0])
+        self.process = build_process(settings["process"])
+        self._sampler = SAMPLERS[USUAL[settings["process"]]]
 
-    @torch.inference_mode()
-    def sample(self, indices: range, steps: int, seed: int) -> NDArray[np.float32]:
-        """Whitened latents (B, C, X, Y, Z), one an index; an index always starts from the same noise."""
-        noise = np.stack([normal(self.latent_shape, seed, "sample", index) for index in indices])
-        z_BCXYZ = self._process.sample(self._denoise, torch.from_numpy(noise).to(self._fabric.device), steps)
-        return z_BCXYZ.cpu().numpy()
+    def objective(self) -> Objective:
+        return DenoiserObjective(self)
 
-    def _denoise(self, z_BCXYZ: Tensor, step_B: Tensor) -> Tensor:
-        with self._fabric.autocast():
-            predicted: Tensor = self._network(z_BCXYZ, timesteps=step_B)
+    def sample(self, indices: Sequence[int], seed: int, steps: int, purpose: str = "sample") -> Tensor:
+        """An index starts from the same noise, however many are drawn with it."""
+        noise = np.stack([normal(self.latent_shape, seed, purpose, index) for index in indices])
+        start = torch.from_numpy(noise).to(next(self.network.parameters()).device)
+        return self._sampler(self.process, self._denoise, start, even_times(self.process, steps))
+
+    def _denoise(self, x_BCxyz: Tensor, step_B: Tensor) -> Tensor:
+        predicted: Tensor = self.network(x_BCxyz, timesteps=step_B)
         return predicted.float()
 
 
-def load_diffusion(folder: Path, machine: Machine) -> Diffusion:
-    """Build the denoiser that a folder describes and load its weights.
+def build_unet(network: Mapping[str, Any], latent_channels: int) -> DiffusionModelUNet:
+    """MONAI's DiffusionModelUNet from the section `network` of the settings."""
+    return DiffusionModelUNet(
+        spatial_dims=3,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
+        channels=network["channels"],
+        num_res_blocks=network["res_blocks"],
+        attention_levels=network["attention_levels"],
+        num_head_channels=network["head_channels"],
+        norm_num_groups=network["norm_groups"],
+        use_flash_attention=True,
+    )
 
-    Raises:
-        InputError: the folder holds no trained denoiser.
-    """
-    config = read_model_config(folder, "diffusion")
-    return Diffusion(config, load_file(folder / WEIGHTS), launch(machine))
+
+class DenoiserObjective(Objective):
+    """Mean squared error of what the process asks the denoiser to predict."""
+
+    def __init__(self, prior: Diffusion) -> None:
+        super().__init__()
+        self.model = prior.network
+        self.process = prior.process
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        corrupted = self.process.corrupt(batch["latent"], batch["noise"], batch["time"])
+        noisy_BCxyz, target_BCxyz, step_B = corrupted
+        predicted_BCxyz = self.model(noisy_BCxyz, timesteps=step_B)
+        return {"loss": (predicted_BCxyz.float() - target_BCxyz).square().mean()}
+
+    def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
+        """Noise and a time in [0, 1) for a latent of `shape`; in validation times lie on a fixed grid."""
+        draws = address.generator("latent")
+        noise = draws.standard_normal(shape, np.float32)
+        if address.purpose == "train":
+            return {"noise": noise, "time": np.float32(draws.random())}
+        return {
+            "noise": noise,
+            "time": np.float32((address.item % VALIDATION_TIMES + 0.5) / VALIDATION_TIMES),
+        }

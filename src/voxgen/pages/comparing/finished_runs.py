@@ -11,7 +11,7 @@ from voxgen.pages.score_tables import Json
 PARTS = {  # what a comparison reads as JSON, and what it calls it where it is missing
     "autoencoder": ("autoencoder/config.json", "settings of the autoencoder (it may lie elsewhere)"),
     "latents": ("latents/train/config.json", "views of the train volumes"),
-    "diffusion": ("diffusion/config.json", "settings of the denoiser"),
+    "prior": ("prior/config.json", "settings of the denoiser"),
     "sampling": ("samples/config.json", "samples"),
     "reconstruction": ("evaluation/reconstruction.json", "scores of the autoencoder"),
     "samples": ("evaluation/samples.json", "scores of the samples"),
@@ -20,9 +20,9 @@ PARTS = {  # what a comparison reads as JSON, and what it calls it where it is m
     "grid": ("voxels/grid.json", "grid"),
     "intensity": ("voxels/intensity.json", "constants of the intensity law"),
 }
-TELLING = ("autoencoder", "diffusion", "sampling", "reconstruction", "samples")  # one of them makes a run
+TELLING = ("autoencoder", "prior", "sampling", "reconstruction", "samples")  # one of them makes a run
 TEST = "voxels/test.csv"
-CARRIERS = ("sampling", "diffusion", "autoencoder")  # their config.json embeds grid and intensity law
+CARRIERS = ("sampling", "prior", "autoencoder")  # their config.json embeds grid and intensity law
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from voxgen.pages.comparing.finished_runs import FinishedRun
 from voxgen.pages.provenance import Rows, environment_rows, time_rows
 from voxgen.pages.score_tables import NONE
 
-TRAININGS = {"autoencoder": "Autoencoder", "diffusion": "Denoiser"}
+TRAININGS = {"autoencoder": "Autoencoder", "prior": "Denoiser"}
 
 
 def validation_curves(runs: Sequence[FinishedRun], training: str) -> list[Curve]:
@@ -31,7 +31,7 @@ def loss_rows(runs: Sequence[FinishedRun]) -> Rows:
 
 def differ_in_latents(runs: Sequence[FinishedRun]) -> bool:
     """Whether the runs' denoisers learned the latents of different autoencoders."""
-    made = [run.parts.get("diffusion", {}).get("made_from", {}).get("autoencoder") for run in runs]
+    made = [run.parts.get("prior", {}).get("made_from", {}).get("autoencoder") for run in runs]
     return len({one for one in made if one}) > 1
 
 

@@ -57,12 +57,12 @@ def _recorded(run: FinishedRun) -> dict[str, dict[str, Any]]:
     if "latents" in run.parts:
         config = run.parts["latents"]
         found["latents"] = {f"data.{name}": config[name] for name in ("flips", "rotations") if name in config}
-    for part in ("autoencoder", "diffusion"):
+    for part in ("autoencoder", "prior"):
         if part in run.parts:
             config = {key: value for key, value in run.parts[part].items() if key not in NOT_SETTINGS}
             found[part] = dict(_flat(config, f"{part}."))
-    if "scale" in run.parts.get("diffusion", {}):
-        found["diffusion"]["diffusion.posterior"] = run.parts["diffusion"]["scale"].get("posterior")
+    if "scale" in run.parts.get("prior", {}):
+        found["prior"]["prior.posterior"] = run.parts["prior"]["scale"].get("posterior")
     if "sampling" in run.parts:
         config = run.parts["sampling"]
         drawn = {**config.get("sampling", {}), "seed": config.get("seed")}

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.catalog import Catalog, Item, catalogue
 from voxgen.sources.clouds.hdf5 import parent, text
 from voxgen.sources.clouds.kinds import FITTING, MOST_COLUMNS, Kind, axes_of, kind_of, refuse
@@ -37,7 +37,7 @@ class Choice:
     notes: list[str] = field(default_factory=list)
 
 
-def choose(path: str, file: Any, reading: Reading) -> Choice:
+def choose(path: str, file: Any, reading: CloudSettings) -> Choice:
     """The coordinates at data.key, or those that are found.
 
     Raises:
@@ -60,7 +60,7 @@ def choose(path: str, file: Any, reading: Reading) -> Choice:
     return choice
 
 
-def _named(path: str, file: Any, catalog: Catalog, key: str, reading: Reading) -> Choice:
+def _named(path: str, file: Any, catalog: Catalog, key: str, reading: CloudSettings) -> Choice:
     """The members of a pattern, of a group with axes, or of a name that stands in several groups."""
     wanted = key.strip("/")
     by_group = catalog.by_group()
@@ -86,7 +86,7 @@ def _named(path: str, file: Any, catalog: Catalog, key: str, reading: Reading) -
     return choice
 
 
-def _found(path: str, file: Any, catalog: Catalog, reading: Reading) -> Choice:
+def _found(path: str, file: Any, catalog: Catalog, reading: CloudSettings) -> Choice:
     candidates = [*_dataset_classes(file, catalog, reading), *_axes_classes(catalog, reading)]
     best = max((candidate.rank for candidate in candidates), default=None)
     likely = [candidate for candidate in candidates if candidate.rank == best]
@@ -101,7 +101,7 @@ def _found(path: str, file: Any, catalog: Catalog, reading: Reading) -> Choice:
     return _whole_class(path, likely[0], items, catalog, reading)
 
 
-def _dataset_classes(file: Any, catalog: Catalog, reading: Reading) -> list[Choice]:
+def _dataset_classes(file: Any, catalog: Catalog, reading: CloudSettings) -> list[Choice]:
     """Datasets of one depth and one name, but for digits, in which there are points."""
     classes: dict[tuple[int, str], list[Item]] = {}
     for item in catalog.datasets.values():
@@ -125,7 +125,7 @@ def _dataset_classes(file: Any, catalog: Catalog, reading: Reading) -> list[Choi
     return found
 
 
-def _axes_classes(catalog: Catalog, reading: Reading) -> list[Choice]:
+def _axes_classes(catalog: Catalog, reading: CloudSettings) -> list[Choice]:
     """Groups of one depth that hold a dataset an axis."""
     by_group = catalog.by_group()
     classes: dict[int, list[str]] = {}
@@ -145,7 +145,9 @@ def _axes_classes(catalog: Catalog, reading: Reading) -> list[Choice]:
     return found
 
 
-def _whole_class(path: str, choice: Choice, items: list[Item], catalog: Catalog, reading: Reading) -> Choice:
+def _whole_class(
+    path: str, choice: Choice, items: list[Item], catalog: Catalog, reading: CloudSettings
+) -> Choice:
     """The choice, if all its members are of its kind or empty; groups without a member are told of."""
     for row, item in enumerate(items):
         empty = 0 in item.shape and choice.kind != "stack" and (item.numeric or item.dtype.names)
@@ -157,7 +159,7 @@ def _whole_class(path: str, choice: Choice, items: list[Item], catalog: Catalog,
 
 
 def _tell_of_others(
-    path: str, choice: Choice, holders: set[str], what: str, catalog: Catalog, reading: Reading
+    path: str, choice: Choice, holders: set[str], what: str, catalog: Catalog, reading: CloudSettings
 ) -> None:
     """Log how many groups beside those that hold the clouds hold none."""
     depths = {holder.count("/") for holder in holders if holder != "/"}
@@ -200,7 +202,7 @@ def _several(path: str, likely: list[Choice]) -> str:
     return f"{path}: {said} could each be the clouds, expected one; set data.key to one of {keys}{hint}"
 
 
-def _wrong_key(path: str, catalog: Catalog, key: str, reading: Reading) -> str:
+def _wrong_key(path: str, catalog: Catalog, key: str, reading: CloudSettings) -> str:
     fitting = [item for item in catalog.datasets.values() if kind_of(item, reading, strict=True)]
     names = dict.fromkeys(name for item in fitting for name in (item.path.strip("/"), item.leaf))
     start = f"{path}: no dataset or pattern '{key}' of clouds, nor one of that name in a group"
@@ -210,7 +212,7 @@ def _wrong_key(path: str, catalog: Catalog, key: str, reading: Reading) -> str:
     return f"{start}; these would fit: {said}; set data.key to null or correct it{nearest(key, names)}"
 
 
-def _nothing_fits(path: str, catalog: Catalog, reading: Reading) -> str:
+def _nothing_fits(path: str, catalog: Catalog, reading: CloudSettings) -> str:
     matrices = [item for item in catalog.datasets.values() if item.numeric and len(item.shape) == 2]
     pairs = [str(item) for item in matrices if item.shape[1] == 2]
     turned = [str(item) for item in matrices if item.shape[0] == 3 and item.shape[1] > MOST_COLUMNS]

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds import tables
 from voxgen.sources.clouds.attributes import SETTINGS, Beside
 from voxgen.sources.clouds.grouping import Columns, cut
@@ -76,7 +76,7 @@ class CsvTable:
             yield Block(max(first, start), found, texts)
 
 
-def plan_csv(path: Path, reading: Reading, carry: Sequence[str]) -> Plan:
+def plan_csv(path: Path, reading: CloudSettings, carry: Sequence[str]) -> Plan:
     """Find the clouds of a CSV file.
 
     Raises:
@@ -149,7 +149,7 @@ def sniff(path: Path) -> Dialect:
     return Dialect(tuple(names) if header else numbered, header, separator, decimal, encoding)
 
 
-def _refuse_settings(path: Path, reading: Reading) -> None:
+def _refuse_settings(path: Path, reading: CloudSettings) -> None:
     for name in ("key", "offsets", "counts"):
         if getattr(reading, name) is not None:
             raise InputError(
@@ -157,7 +157,7 @@ def _refuse_settings(path: Path, reading: Reading) -> None:
             )
 
 
-def _axes(path: Path, dialect: Dialect, reading: Reading) -> tuple[int, ...]:
+def _axes(path: Path, dialect: Dialect, reading: CloudSettings) -> tuple[int, ...]:
     columns = reading.columns
     if columns is not None and all(isinstance(column, int) for column in columns):
         return numbered_axes(len(dialect.names), reading, str(path))

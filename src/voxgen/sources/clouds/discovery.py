@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.attributes import beside_of
 from voxgen.sources.clouds.choosing import Choice, choose
 from voxgen.sources.clouds.cutting import Runs, Scattered, Whole
@@ -27,7 +27,7 @@ from voxgen.sources.clouds.units import joined, scale_of
 SAID = {"matrix": "dataset", "records": "dataset of records", "axes": "group with x, y, z"}
 
 
-def plan_hdf5(path: Path, file: Any, reading: Reading, carry: Sequence[str]) -> Plan:
+def plan_hdf5(path: Path, file: Any, reading: CloudSettings, carry: Sequence[str]) -> Plan:
     """Find the clouds of an open HDF5 file.
 
     Raises:
@@ -65,7 +65,9 @@ def _has_column(table: Table | None, file: Any, name: str) -> bool:
 class _Planner:
     """Makes the parts of one file, and remembers what it decided on the way."""
 
-    def __init__(self, path: Path, file: Any, reading: Reading, choice: Choice, notes: list[str]) -> None:
+    def __init__(
+        self, path: Path, file: Any, reading: CloudSettings, choice: Choice, notes: list[str]
+    ) -> None:
         self.path, self.file, self.reading, self.choice = path, file, reading, choice
         self.catalog, self.storm = choice.catalog, is_storm_analysis(file)
         self.notes, self.taken = notes, list[str]()

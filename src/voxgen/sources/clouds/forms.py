@@ -8,7 +8,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.choosing import Choice
 from voxgen.sources.clouds.cutting import Runs, Scattered, Whole
 from voxgen.sources.clouds.hdf5 import parent
@@ -25,7 +25,7 @@ Units = tuple[str | None, ...]
 
 
 def form_of(
-    file: Any, choice: Choice, parts: Sequence[H5Part], found: Found, units: Units, reading: Reading
+    file: Any, choice: Choice, parts: Sequence[H5Part], found: Found, units: Units, reading: CloudSettings
 ) -> Form:
     """The form of an HDF5 file; of tiles a table `points` beside `cloud` in data.unit.
 
@@ -91,7 +91,9 @@ def _starred(head: str, tail: str, name: str) -> str:
     )
 
 
-def _stated(axes: tuple[int | str, ...], units: Units, scale: Scale, reading: Reading) -> tuple[str, Scale]:
+def _stated(
+    axes: tuple[int | str, ...], units: Units, scale: Scale, reading: CloudSettings
+) -> tuple[str, Scale]:
     """The unit to state, and factors from the written numbers to data.unit.
 
     Names of axes that state a unit keep it. The rest is in data.unit where it has no unit, several ones, or

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.cutting import Label, Scattered, Whole, take_census
 from voxgen.sources.clouds.names import listing, nearest
 from voxgen.sources.clouds.parts import Attributes, plain
@@ -33,7 +33,7 @@ class Columns:
 
 
 def cut(
-    table: Table, file: Any, where: str, reading: Reading, columns: Columns, notes: list[str]
+    table: Table, file: Any, where: str, reading: CloudSettings, columns: Columns, notes: list[str]
 ) -> tuple[Whole | Scattered, str]:
     """Clouds of a table without offsets, and what tells them apart: the column's name, "tile" or "none".
 
@@ -102,7 +102,7 @@ def grouped(
     return Scattered(table, (name,), labeller, census.pick(order), names)
 
 
-def _tiled(table: Table, file: Any, where: str, reading: Reading, notes: list[str]) -> Scattered:
+def _tiled(table: Table, file: Any, where: str, reading: CloudSettings, notes: list[str]) -> Scattered:
     """A cloud a tile with at least data.min_points points, relative to the tile's corner."""
     edges = np.array(reading.tile)
     axes = len(edges)

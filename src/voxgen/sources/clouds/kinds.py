@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.catalog import Item
 from voxgen.sources.clouds.names import axes_among, is_coordinates, listing, matching
 
@@ -16,7 +16,7 @@ FITTING = "(N, P, 3), (points, 3), records with x, y, z, or datasets x, y, z in 
 Kind = Literal["stack", "ragged", "matrix", "records", "axes"]
 
 
-def kind_of(item: Item, reading: Reading, strict: bool = False) -> Kind | None:
+def kind_of(item: Item, reading: CloudSettings, strict: bool = False) -> Kind | None:
     """What a dataset could be; `strict` leaves out what only a user can mean."""
     columns = reading.columns
     if (base := h5py.check_vlen_dtype(item.dtype)) is not None:
@@ -34,7 +34,7 @@ def kind_of(item: Item, reading: Reading, strict: bool = False) -> Kind | None:
     return "stack" if len(item.shape) == 3 else "matrix"
 
 
-def axes_of(names: Any, reading: Reading) -> list[str]:
+def axes_of(names: Any, reading: CloudSettings) -> list[str]:
     """Names of x, y (and z) among fields, or among the datasets of a group; empty without x and y."""
     if isinstance(names, dict):
         lists = {name: item for name, item in names.items() if len(item.shape) == 1 and item.numeric}
@@ -48,7 +48,7 @@ def axes_of(names: Any, reading: Reading) -> list[str]:
 
 
 def refuse(
-    path: str, item: Item, reading: Reading, kind: str | None = None, row: int | None = None
+    path: str, item: Item, reading: CloudSettings, kind: str | None = None, row: int | None = None
 ) -> NoReturn:
     """Say why a dataset is not what was expected: of `kind` where that is known, in `row` of several."""
     where = f"{path}: {item.path}" + ("" if row is None else f", row {row}")

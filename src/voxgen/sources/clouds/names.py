@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.units import is_unit
 
 COORDINATES = {
@@ -60,7 +60,7 @@ def axes_among(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def named_axes(names: Sequence[str], reading: Reading, where: str) -> tuple[str, ...]:
+def named_axes(names: Sequence[str], reading: CloudSettings, where: str) -> tuple[str, ...]:
     """Names of x, y (and z, where data.z does not declare it) among the columns `names`.
 
     Raises:
@@ -84,7 +84,7 @@ def named_axes(names: Sequence[str], reading: Reading, where: str) -> tuple[str,
     return chosen
 
 
-def numbered_axes(width: int, reading: Reading, where: str) -> tuple[int, ...]:
+def numbered_axes(width: int, reading: CloudSettings, where: str) -> tuple[int, ...]:
     """Numbers of x, y (and z, where data.z does not declare it) among `width` columns.
 
     Raises:
@@ -104,7 +104,7 @@ def numbered_axes(width: int, reading: Reading, where: str) -> tuple[int, ...]:
     return numbers
 
 
-def check_z(axes: int, reading: Reading, where: str) -> None:
+def check_z(axes: int, reading: CloudSettings, where: str) -> None:
     """Refuse x and y without any z, and a z of the file together with data.z."""
     if axes == 2 and reading.z is None:
         raise InputError(f"{where}: it has x and y but no z; data.z: 0.0 declares the z of every point")

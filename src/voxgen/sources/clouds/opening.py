@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.csv_tables import plan_csv
 from voxgen.sources.clouds.discovery import plan_hdf5
 from voxgen.sources.clouds.hdf5 import open_hdf5
@@ -95,7 +95,7 @@ class Clouds:
 
 
 @contextmanager
-def open_clouds(paths: Sequence[Path], reading: Reading, carry: Sequence[str] = ()) -> Iterator[Clouds]:
+def open_clouds(paths: Sequence[Path], reading: CloudSettings, carry: Sequence[str] = ()) -> Iterator[Clouds]:
     """Find the clouds in files that share a layout; rows number them over all files, in the given order.
 
     One file is open at a time. Of each cloud the attributes named in `carry` are read as well.
@@ -125,14 +125,14 @@ def open_clouds(paths: Sequence[Path], reading: Reading, carry: Sequence[str] = 
     yield Clouds(plans)
 
 
-def _planned(path: Path, reading: Reading, carry: Sequence[str]) -> Plan:
+def _planned(path: Path, reading: CloudSettings, carry: Sequence[str]) -> Plan:
     if reading.source == "csv":
         return plan_csv(path, reading, carry)
     with open_hdf5(path) as file:
         return plan_hdf5(path, file, reading, carry)
 
 
-def _like(found: Found, reading: Reading) -> Reading:
+def _like(found: Found, reading: CloudSettings) -> CloudSettings:
     """The settings for further files: their clouds are told apart as in the first."""
     if found.group_by is None or found.tile is not None:
         return reading

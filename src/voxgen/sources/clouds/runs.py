@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.hdf5 import load, parent
 from voxgen.sources.clouds.names import COUNTS, OFFSETS, listing
 
 Edges = NDArray[np.int64]
 
 
-def find_padding(file: Any, member: str, shape: tuple[int, int], reading: Reading) -> str | None:
+def find_padding(file: Any, member: str, shape: tuple[int, int], reading: CloudSettings) -> str | None:
     """Path of the dataset with the points of each cloud of a padded (N, P, C); None: all are points.
 
     Raises:
@@ -36,7 +36,7 @@ def find_padding(file: Any, member: str, shape: tuple[int, int], reading: Readin
 
 
 def find_edges(
-    file: Any, member: str, rows: int, reading: Reading, where: str, notes: list[str]
+    file: Any, member: str, rows: int, reading: CloudSettings, where: str, notes: list[str]
 ) -> tuple[Edges | None, str, Literal["offsets", "counts"]]:
     """Edges (N + 1,) of the clouds of a table of `rows`, and the dataset behind them; None without one.
 

@@ -3,7 +3,7 @@
 import re
 
 from voxgen.errors import InputError
-from voxgen.settings.data import Reading
+from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.parts import UNSCALED, Scale
 
 # Power of ten of each length, in metres.
@@ -58,7 +58,11 @@ def factor(text: str, unit: str) -> float:
 
 
 def scale_of(
-    texts: tuple[str | None, ...], reading: Reading, where: str, notes: list[str], pixel: float | None = None
+    texts: tuple[str | None, ...],
+    reading: CloudSettings,
+    where: str,
+    notes: list[str],
+    pixel: float | None = None,
 ) -> Scale:
     """Factors along x, y, z from the file's numbers to data.unit; decisions are added to `notes`.
 

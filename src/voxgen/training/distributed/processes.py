@@ -15,7 +15,7 @@ from typing import Any
 
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.distributed.launcher import ENDS, REFUSED
 from voxgen.training.distributed.worker import trial_device, write_call
 from voxgen.training.monitor.trial import store_environment_with_step

@@ -15,7 +15,7 @@ from torch import distributed
 
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, write_json
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
 from voxgen.training.distributed.launcher import FAILED, REFUSED, end_with_parent, report
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 
 from voxgen.errors import InputError
-from voxgen.settings.models import Training
-from voxgen.settings.sections import Machine
+from voxgen.settings.machine import Machine
+from voxgen.settings.training import Training
 
 NO_MEMORY = "can't allocate memory"  # of torch's allocator on the CPU, which raises a RuntimeError
 

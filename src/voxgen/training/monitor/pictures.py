@@ -3,26 +3,24 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from voxgen.figures.sheet import Quantity, quantity_of
 from voxgen.figures.tiles import tiled
 from voxgen.models.codec import Codec, load_autoencoder
+from voxgen.models.interfaces import FirstStage, Prior
 from voxgen.models.objective import Objective
-from voxgen.models.prior.denoiser import DenoiserObjective
-from voxgen.models.whitening import LatentScale
-from voxgen.randomness import normal
-from voxgen.settings.sections import Machine
+from voxgen.models.whitening import Whitening
+from voxgen.settings.machine import Machine
 from voxgen.training.monitor.board import Picture, Pictures
 from voxgen.volumes.grid import Grid
 
 SHOWN = 4
-STEPS = 20  # of the sampler: enough to look at, and a divisor of 1000, as DDIM needs
+STEPS = 20  # of the sampler: enough to look at
 
 
-def reconstructions(x_BCXYZ: Tensor, grid: dict[str, Any]) -> Pictures:
+def reconstructions(stage: FirstStage, x_BCXYZ: Tensor, grid: dict[str, Any]) -> Pictures:
     """Volumes (at most four of B, 1, X, Y, Z), their reconstructions, and the differences between them.
 
     `grid` is the JSON of the grid that they lie in.
@@ -31,9 +29,10 @@ def reconstructions(x_BCXYZ: Tensor, grid: dict[str, Any]) -> Pictures:
 
     @torch.no_grad()
     def draw(objective: Objective) -> dict[str, Picture]:
+        averaged = stage.with_network(objective.model)
         device = next(objective.parameters()).device
-        mean, _ = objective.model.encode(x_BCXYZ.to(device))
-        decoded = objective.model.decode(mean).float().cpu()
+        mean, _ = averaged.encode(x_BCXYZ.to(device))
+        decoded = averaged.decode(mean).float().cpu()
         rows = [list(part[:, 0].numpy()) for part in (x_BCXYZ, decoded, decoded - x_BCXYZ)]
         return {"input, reconstruction, difference": tiled(rows, _quantity(grid))}
 
@@ -41,27 +40,15 @@ def reconstructions(x_BCXYZ: Tensor, grid: dict[str, Any]) -> Pictures:
 
 
 def samples(
-    autoencoder: Path,
-    scale: LatentScale,
-    shape: tuple[int, ...],
-    seed: int,
-    machine: Machine,
-    grid: dict[str, Any],
+    prior: Prior, autoencoder: Path, whitening: Whitening, seed: int, machine: Machine, grid: dict[str, Any]
 ) -> Pictures:
-    """Four samples, from the same noise each time; `shape` is a latent's (C, X, Y, Z)."""
-    noise_BCXYZ = np.stack([normal(shape, seed, "picture", index) for index in range(SHOWN)])
+    """Four samples, from the same draws each time, decoded by the first stage in the folder `autoencoder`."""
 
     @torch.no_grad()
     def draw(objective: Objective) -> dict[str, Picture]:
-        assert isinstance(objective, DenoiserObjective)
-        start = torch.from_numpy(noise_BCXYZ).to(next(objective.parameters()).device)
-
-        def denoise(z_BCXYZ: Tensor, step_B: Tensor) -> Tensor:
-            predicted: Tensor = objective.model(z_BCXYZ, timesteps=step_B)
-            return predicted.float()
-
-        latents = objective.process.sample(denoise, start, STEPS).cpu().numpy()
-        volumes = Codec(load_autoencoder(autoencoder, machine), scale).decode(latents)
+        averaged = prior.with_network(objective.model)
+        latents = averaged.sample(range(SHOWN), seed, STEPS, "picture").cpu().numpy()
+        volumes = Codec(load_autoencoder(autoencoder, machine), whitening).decode(latents)
         return {"samples": tiled([list(volumes)], _quantity(grid))}
 
     return draw

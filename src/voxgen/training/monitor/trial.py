@@ -8,14 +8,20 @@ import torch
 
 from voxgen.machine.environment import store_environment
 from voxgen.machine.fabric import fastest
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
+from voxgen.models.kinds import build_first_stage
 
-NETWORK = {
-    "channels": [8, 8],
-    "res_blocks": 1,
-    "attention_levels": [False, True],
-    "latent_channels": 2,
-    "norm_groups": 4,
+SETTINGS = {
+    "kind": "kl",
+    "kl": {
+        "network": {
+            "channels": [8, 8],
+            "res_blocks": 1,
+            "attention_levels": [False, True],
+            "latent_channels": 2,
+            "norm_groups": 4,
+        },
+        "losses": {"l1": {"weight": 1.0, "foreground": 10.0}, "kl": {"weight": 1.0e-4}},
+    },
 }
 EDGE = 8
 
@@ -50,14 +56,15 @@ def _attempt(device: torch.device, kind: torch.dtype) -> dict[str, Any]:
 
 def _steps(device: torch.device, kind: torch.dtype) -> tuple[float, bool]:
     """Seconds of the second of two steps, and whether its loss and all gradients are finite."""
-    objective = AutoencoderObjective(build_autoencoder(NETWORK), 10.0, 1e-4).to(device)
+    objective = build_first_stage(SETTINGS).objective().to(device)
     volume = torch.rand(1, 1, EDGE, EDGE, EDGE, device=device)
     noise = torch.randn(1, 2, EDGE // 2, EDGE // 2, EDGE // 2, device=device)
+    batch = {"volume": volume, "noise": noise}
     for _ in range(2):
         objective.zero_grad()
         start = time.perf_counter()
         with torch.autocast(device.type, kind, enabled=kind != torch.float32):
-            loss = objective(volume, noise)["loss"]
+            loss = objective(batch)["loss"]
         loss.backward()
         gradients = [weight.grad for weight in objective.parameters() if weight.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients).item()

@@ -1,0 +1,71 @@
+"""What every first stage and every prior offers, whatever its kind.
+
+Shapes: B batch, C channels, X Y Z grid, x y z latent axes.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, Self
+
+from torch import Tensor, nn
+
+from voxgen.models.objective import Objective
+
+
+class Model(ABC):
+    """Something that is trained: `network` is what a model folder keeps the weights of."""
+
+    network: Any
+
+    @abstractmethod
+    def objective(self) -> Objective:
+        """What the network is trained on; it is the objective's `model`."""
+
+    def with_network(self, network: nn.Module) -> Self:
+        """The same with another network in its place, of averaged weights, say."""
+        other = copy(self)
+        other.network = network
+        return other
+
+
+class FirstStage(Model):
+    """Takes volumes to latents and back.
+
+    Its objective takes batches with "volume" (B, 1, X, Y, Z) in the network's range.
+
+    Attributes:
+        latent_channels: channels C of a latent.
+        factors: voxels per latent along x, y, z.
+    """
+
+    latent_channels: int
+    factors: tuple[int, int, int]
+
+    @abstractmethod
+    def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Latents (B, C, x, y, z) of volumes in the network's range, and their spread where they have one."""
+
+    @abstractmethod
+    def decode(self, z_BCxyz: Tensor) -> Tensor:
+        """Volumes (B, 1, X, Y, Z) in the network's range from latents."""
+
+    @abstractmethod
+    def features(self, x_BCXYZ: Tensor) -> Tensor:
+        """What the encoder sees in volumes, as (B, features): what is there, not where."""
+
+
+class Prior(Model):
+    """Draws whitened latents.
+
+    Its objective takes batches with "latent" (B, C, x, y, z), whitened.
+
+    Attributes:
+        latent_shape: (C, x, y, z).
+    """
+
+    latent_shape: tuple[int, ...]
+
+    @abstractmethod
+    def sample(self, indices: Sequence[int], seed: int, steps: int, purpose: str = "sample") -> Tensor:
+        """Whitened latents (B, C, x, y, z), one per index, which seed, purpose and index decide."""
