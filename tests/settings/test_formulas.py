@@ -170,7 +170,7 @@ def test_a_changed_formula_counts_for_the_stages_that_reach_it(
     ("module", "old", "new", "reached_by"),
     [
         ("models/first_stage/kl.py", "DEAD = 0.01", "DEAD = 0.02", {"train_autoencoder"}),
-        ("stages/evaluate_memorisation.py", "QUANTILE = 0.01", "QUANTILE = 0.02", {"evaluate_memorisation"}),
+        ("evaluation/copy_search.py", "QUANTILE = 0.01", "QUANTILE = 0.02", {"evaluate_memorisation"}),
         ("batches/latent_batches.py", "VALIDATION_TIMES = 8", "VALIDATION_TIMES = 9", {"train_diffusion"}),
     ],
 )

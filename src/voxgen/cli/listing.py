@@ -19,7 +19,7 @@ from voxgen.cli.cloud_files import HDF5, found_clouds
 from voxgen.errors import InputError
 from voxgen.figures.sheet import Quantity, Volume, quantity_of
 from voxgen.io.files import read_json
-from voxgen.pages.viewing import Shown, shown_cloud, shown_volume
+from voxgen.pages.view_page import Shown, shown_cloud, shown_volume
 from voxgen.sources.clouds.opening import Clouds
 from voxgen.sources.files import NIFTI, scan_name
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.figures.sheet import quantity_of
-from voxgen.figures.volumes import save_preview
+from voxgen.figures.volume_sheets import save_preview
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.randomness import generator
 from voxgen.settings.clouds import CloudSettings

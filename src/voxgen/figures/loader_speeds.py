@@ -11,7 +11,7 @@ from voxgen.figures.sheet import BLUE, ORANGE, save, tidy
 
 
 def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Volumes a second, and the share of a training step spent on waiting (rows of loader.csv)."""
+    """Volumes per second, and the share of a training step spent on waiting (rows of loader.csv)."""
     figure = Figure(figsize=(7.2, 3.0), layout="constrained")
     speeds, waits = figure.subplots(1, 2)
     for cache, colour in (("empty", ORANGE), ("full", BLUE)):
@@ -23,7 +23,7 @@ def save_loader(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     speeds.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     speeds.yaxis.set_major_formatter("{x:g}")
     speeds.yaxis.set_minor_formatter(NullFormatter())
-    speeds.set_ylabel("volumes a second")
+    speeds.set_ylabel("volumes per second")
     speeds.legend(frameon=False)
     waits.set_ylim(0, max(5.0, waits.get_ylim()[1]))  # so that next to nothing looks like it
     waits.set_ylabel("waiting for data [% of a step]")

@@ -1,67 +1,55 @@
 """Settings of runs as their artefacts recorded them; a file of settings may have changed since."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from voxgen.io.files import digest, iterate_table
-from voxgen.pages.comparing.runs import Run
-from voxgen.pages.tables import Json
+from voxgen.pages.comparing.finished_runs import FinishedRun
+from voxgen.pages.provenance import Rows
+from voxgen.pages.score_tables import NONE, Json
 
 NOT_SETTINGS = ("kind", "made_from", "grid", "intensity", "scale", "latent_shape")  # of a config.json
 SPLITS = ("train", "val", "test")
-NONE = "–"
-ALL = "Compared are all settings but those of the machine, as evaluation/summary.json recorded them."
+ALL = "All settings except those of the machine are compared, as evaluation/summary.json recorded them."
 SOME = (
-    "Not every run recorded its settings in evaluation/summary.json: compared is what other "
-    "results record, without how raw data were read, the autoencoder's loss and patches, and most of the "
-    "evaluation."
+    "Not every run recorded its settings in evaluation/summary.json: what other results record is compared, "
+    "which leaves out how raw data were read, the autoencoder's loss and patches, and most of the evaluation."
 )
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A setting that differs: its name, and its value in words for each run."""
-
-    name: str
-    values: Sequence[str]
-
-
-def differing(runs: Sequence[Run]) -> list[Setting]:
-    """Settings that are not the same in all runs that recorded their part.
+def list_differences(runs: Sequence[FinishedRun]) -> Rows:
+    """The name and each run's value of settings that differ between the runs that recorded their part.
 
     A part that a run does not have makes no difference: it is missing as a whole.
     """
-    recorded = [_given(run) if all_recorded(runs) else _recorded(run) for run in runs]
-    found = []
+    whole = _all_recorded(runs)
+    recorded = [
+        {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
+        | ({"settings": dict(_flat(run.parts["summary"]["settings"], ""))} if whole else _recorded(run))
+        for run in runs
+    ]
+    found: Rows = []
     for part in dict.fromkeys(part for one in recorded for part in one):
         holding = [one[part] for one in recorded if part in one]
         for name in dict.fromkeys(name for settings in holding for name in settings):
             if any(settings.get(name, NONE) != holding[0].get(name, NONE) for settings in holding):
                 values = [one.get(part, {}).get(name, NONE) for one in recorded]
-                found.append(Setting(name, _in_words(values)))
+                found.append([name, *_in_words(values)])
     return found
 
 
-def all_recorded(runs: Sequence[Run]) -> bool:
-    """Whether the runs recorded all of their settings."""
+def describe_extent(runs: Sequence[FinishedRun]) -> str:
+    """Which settings are compared, in words."""
+    return ALL if _all_recorded(runs) else SOME
+
+
+def _all_recorded(runs: Sequence[FinishedRun]) -> bool:
     return all("settings" in run.parts.get("summary", {}) for run in runs)
 
 
-def extent(runs: Sequence[Run]) -> str:
-    """Which settings are compared, in words."""
-    return ALL if all_recorded(runs) else SOME
-
-
-def _given(run: Run) -> dict[str, dict[str, Any]]:
-    """The settings of the whole run, and what its splits came to."""
-    splits = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
-    return {**splits, "settings": dict(_flat(run.parts["summary"]["settings"], ""))}
-
-
-def _recorded(run: Run) -> dict[str, dict[str, Any]]:
+def _recorded(run: FinishedRun) -> dict[str, dict[str, Any]]:
     """Part to its settings, named as in config.yaml where it has them."""
-    found = {f"split {split}": words for split in SPLITS if (words := _split(run, split))}
+    found: dict[str, dict[str, Any]] = {}
     for part in ("grid", "intensity"):
         content = run.contract(part)
         if content is not None:
@@ -69,12 +57,12 @@ def _recorded(run: Run) -> dict[str, dict[str, Any]]:
     if "latents" in run.parts:
         config = run.parts["latents"]
         found["latents"] = {f"data.{name}": config[name] for name in ("flips", "rotations") if name in config}
-    for part in ("autoencoder", "diffusion"):
+    for part in ("autoencoder", "prior"):
         if part in run.parts:
             config = {key: value for key, value in run.parts[part].items() if key not in NOT_SETTINGS}
             found[part] = dict(_flat(config, f"{part}."))
-    if "scale" in run.parts.get("diffusion", {}):
-        found["diffusion"]["diffusion.posterior"] = run.parts["diffusion"]["scale"].get("posterior")
+    if "scale" in run.parts.get("prior", {}):
+        found["prior"]["prior.posterior"] = run.parts["prior"]["scale"].get("posterior")
     if "sampling" in run.parts:
         config = run.parts["sampling"]
         drawn = {**config.get("sampling", {}), "seed": config.get("seed")}
@@ -84,7 +72,7 @@ def _recorded(run: Run) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _split(run: Run, split: str) -> dict[str, Any]:
+def _split(run: FinishedRun, split: str) -> dict[str, Any]:
     """How many volumes a split has, and the digest of its manifest, which changes with their voxels."""
     manifest = run.results / "voxels" / f"{split}.csv"
     if not manifest.is_file():

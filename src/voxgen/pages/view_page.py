@@ -15,13 +15,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.figures.sheet import Image, Quantity, Scale, Volume, colour_scale, in_words, projection, telling
+from voxgen.figures.sheet import Quantity, Volume, in_words, volume_scale
 from voxgen.pages.rendering import embedded, own, rendered
-from voxgen.pages.shown import thinned
-from voxgen.pages.viewer import Choice, cloud_choice, scene, script, style, volume_choice
+from voxgen.pages.sample_scenes import thin_out
+from voxgen.pages.scenes import Choice, cloud_choice, scene, script, style, volume_choice
 
-VOXELS = 10_000_000  # drawn of a volume, a head at 1 mm: more take many seconds
-POINTS = 200_000  # drawn of a cloud
+VOXELS = 10_000_000  # drawn per volume, a head at 1 mm: more take many seconds
+POINTS = 200_000  # drawn per cloud
 EMPTY = 0.9  # share of zeros from which on voxels of unknown content are seen through, as counts are
 
 
@@ -32,7 +32,7 @@ class Shown:
     Attributes:
         choice: the volume or the points.
         unit: of the choice's lengths.
-        facts: what is said of it, in a line.
+        facts: one line about it.
         quantity: what voxels hold, None where it is not known.
         view: whether they are drawn as counts, sparse and seen through, or as intensities.
     """
@@ -50,7 +50,7 @@ def shown_volume(
     """A volume with edges `spacing` [unit]; coarser where it has many voxels."""
     sparse = volume_XYZ.min() >= 0 and np.mean(volume_XYZ == 0) >= EMPTY
     view = quantity or ("counts in a voxel" if sparse else "intensity")
-    fewer = thinned(volume_XYZ, VOXELS, counts=view == "counts in a voxel")
+    fewer = thin_out(volume_XYZ, VOXELS, counts=view == "counts in a voxel")
     edges = np.multiply(spacing, volume_XYZ.shape) / fewer.shape
     *along, last = (f"{edge:.3g}" for edge in spacing)
     sizes = " × ".join([*along, in_words(float(last), unit)])
@@ -62,7 +62,7 @@ def shown_volume(
 
 
 def shown_cloud(name: str, key: str, points_PC: NDArray[np.float64], unit: str, left_out: int) -> Shown:
-    """A cloud (n, 3) of n >= 1 points; of many a random choice. `left_out` were not finite."""
+    """A cloud (n, 3) of n >= 1 points, or a random choice of many. `left_out` were not finite."""
     drawn = points_PC
     if len(points_PC) > POINTS:
         chosen = np.random.default_rng(0).choice(len(points_PC), POINTS, replace=False)
@@ -89,7 +89,7 @@ def page(labels: Sequence[str], names: Sequence[str]) -> Markup:
 
 
 def item(sides: Sequence[Shown | InputError]) -> Markup:
-    """HTML of what stands on each side: a scene, or why there is none. Alike volumes share their colours."""
+    """HTML of each side: a scene, or why there is none. Volumes of one kind share their colours."""
     shown = [side for side in sides if isinstance(side, Shown)]
     content = [
         {"refusal": str(side)}
@@ -119,19 +119,9 @@ def policy() -> str:
 
 def _scene(side: Shown, beside: Sequence[Shown]) -> Markup:
     alike = [one for one in beside if (one.view, one.quantity) == (side.view, side.quantity)]
-    scale = _scale(alike, side.view) if side.choice.volume_XYZ is not None else None
+    has_volume = side.choice.volume_XYZ is not None
+    scale = volume_scale((one.choice.volume_XYZ for one in alike), side.view) if has_volume else None
     return scene(side.choice.name, [side.choice], side.unit, scale, side.quantity or "", link="view")
-
-
-def _scale(alike: Sequence[Shown], view: Quantity) -> Scale:
-    volumes = [one.choice.volume_XYZ for one in alike if one.choice.volume_XYZ is not None]
-    return colour_scale([_image(volume, view) for volume in volumes], view)
-
-
-def _image(volume_XYZ: Volume, view: Quantity) -> Image:
-    """The picture that tells the range of colours; not one in which there is nothing."""
-    image = telling(view)(volume_XYZ, "z")
-    return image if image.any() else projection(volume_XYZ, "z")
 
 
 def _times(shape: Sequence[int]) -> str:

@@ -8,11 +8,16 @@ import yaml
 from voxgen.io.files import read_json
 from voxgen.pages.provenance import data_rows, digest_rows, dropped_rows, environment_rows, time_rows
 from voxgen.pages.rendering import own, picture, rendered
-from voxgen.pages.shown import scenes
-from voxgen.pages.sources import Data, Run, Scores
-from voxgen.pages.tables import WORDS, metric_table, readings, sizes, spaces, verdict_line, worst_rows
-from voxgen.pages.viewer import script, style
+from voxgen.pages.report_inputs import Data, Run, Scores
+from voxgen.pages.report_tables import describe_sizes, list_copies, list_worst, word_verdict
+from voxgen.pages.sample_scenes import report_scenes
+from voxgen.pages.scenes import script, style
+from voxgen.pages.score_tables import WORDS, tabulate
 
+HOW_TO_READ = (
+    "The ceiling says what the autoencoder alone does. For nearest neighbours (1-NNA, coverage, matching) "
+    "read the last reference instead: each rebuilt test volume finds its own original."
+)
 FIGURES = ("samples", "spectrum", "memorisation", "reconstructions", "data")
 
 
@@ -43,18 +48,21 @@ def report_page(
         style=own("page.css") + style(),
         viewer_script=script(),
         summary=summary,
-        verdict=verdict_line(summary),
+        verdict=word_verdict(summary),
         words=WORDS,
         figures={name: picture(path.read_bytes()) for name, path in figures.items()},
-        scenes=scenes(data),
+        scenes=report_scenes(data),
         samples=samples,
-        samples_sizes=sizes(samples),
-        samples_table=metric_table(samples, "samples", "samples"),
-        spaces=spaces(memorisation),
-        reconstruction=reconstruction,
-        reconstruction_table=metric_table(reconstruction, "model", "autoencoder"),
-        reconstruction_readings=readings(reconstruction["metrics"]),
-        worst=worst_rows(reconstruction),
+        samples_table=tabulate(samples, "samples", "samples", f"{describe_sizes(samples)}. {HOW_TO_READ}"),
+        spaces=list_copies(memorisation),
+        reconstruction_table=tabulate(
+            reconstruction,
+            "model",
+            "autoencoder",
+            f"{reconstruction['n']} test volumes, on {reconstruction['device']}",
+        ),
+        reconstruction_findings=[metric["finding"] for metric in reconstruction["metrics"].values()],
+        worst=list_worst(reconstruction),
         histories={caption: picture(path.read_bytes()) for caption, path in histories.items()},
         data_rows=data_rows(data),
         dropped=dropped,

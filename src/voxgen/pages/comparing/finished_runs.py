@@ -6,12 +6,12 @@ from pathlib import Path
 
 from voxgen.errors import InputError
 from voxgen.io.files import iterate_table, read_json
-from voxgen.pages.tables import Json
+from voxgen.pages.score_tables import Json
 
-PARTS = {  # what a comparison reads as JSON, and what it says where one is not there
+PARTS = {  # what a comparison reads as JSON, and what it calls it where it is missing
     "autoencoder": ("autoencoder/config.json", "settings of the autoencoder (it may lie elsewhere)"),
     "latents": ("latents/train/config.json", "views of the train volumes"),
-    "diffusion": ("diffusion/config.json", "settings of the denoiser"),
+    "prior": ("prior/config.json", "settings of the denoiser"),
     "sampling": ("samples/config.json", "samples"),
     "reconstruction": ("evaluation/reconstruction.json", "scores of the autoencoder"),
     "samples": ("evaluation/samples.json", "scores of the samples"),
@@ -20,20 +20,20 @@ PARTS = {  # what a comparison reads as JSON, and what it says where one is not 
     "grid": ("voxels/grid.json", "grid"),
     "intensity": ("voxels/intensity.json", "constants of the intensity law"),
 }
-TELLING = ("autoencoder", "diffusion", "sampling", "reconstruction", "samples")  # one of them makes a run
+TELLING = ("autoencoder", "prior", "sampling", "reconstruction", "samples")  # one of them makes a run
 TEST = "voxels/test.csv"
-CARRIERS = ("sampling", "diffusion", "autoencoder")  # their config.json embeds grid and intensity law
+CARRIERS = ("sampling", "prior", "autoencoder")  # their config.json embeds grid and intensity law
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """What a run left.
 
     Attributes:
-        name: short, and another for each run of a comparison.
+        name: short, and different for each run of a comparison.
         results: its folder.
-        parts: content of the PARTS that are there.
-        test: id to digest of each test volume's voxels; None where the manifest is not there.
+        parts: content of the PARTS that exist.
+        test: id to digest of each test volume's voxels; None where there is no manifest.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Run:
         return next(iter(own + embedded), None)
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: Sequence[Path]) -> list[FinishedRun]:
     """The runs in project folders, or in their `results` themselves.
 
     Raises:
@@ -91,14 +91,14 @@ def _names(places: Sequence[Path]) -> list[str]:
     return [str(place) for place in places]
 
 
-def _read(name: str, results: Path) -> Run:
+def _read(name: str, results: Path) -> FinishedRun:
     files = {part: results / file for part, (file, _) in PARTS.items()}
     parts = {part: read_json(file) for part, file in files.items() if file.is_file()}
     for part, content in parts.items():
         if not isinstance(content, dict):
             raise InputError(f"{files[part]}: found {type(content).__name__}, expected an object; run again")
     manifest = results / TEST
-    return Run(name, results, parts, _digests(manifest) if manifest.is_file() else None)
+    return FinishedRun(name, results, parts, _digests(manifest) if manifest.is_file() else None)
 
 
 def _digests(manifest: Path) -> dict[str, str]:

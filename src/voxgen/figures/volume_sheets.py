@@ -22,10 +22,12 @@ from voxgen.figures.sheet import (
     scale_bar,
     show,
     telling,
+    volume_scale,
 )
 
 WIDTH, GAP, LEFT, RIGHT, TOP, BOTTOM = 1.75, 0.06, 0.35, 0.85, 0.45, 0.12  # inches
 THINNEST_SIDE_VIEW = 0.1  # inches
+COLUMNS = 6  # of a preview
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,13 @@ def save_preview(
     generated: Sequence[Volume],
     spacing: Sequence[float],
     unit: str,
-    columns: int = 6,
     quantity: Quantity = "counts in a voxel",
 ) -> None:
     """Real volumes above generated ones, each seen along z and, if thick enough, along y.
 
-    `spacing` is the edge of a voxel along x, y, z in `unit`. Shows at most `columns` of each.
+    `spacing` is the edge of a voxel along x, y, z in `unit`. Shows at most COLUMNS of each.
     """
-    real, generated = real[:columns], generated[:columns]
+    real, generated = real[:COLUMNS], generated[:COLUMNS]
     shape = np.array((real or generated)[0].shape)
     size = shape * np.asarray(spacing, float)
     views: list[tuple[Axis, float]] = [("z", WIDTH * size[1] / size[0])]
@@ -71,7 +72,7 @@ def save_preview(
     gaps = [0.0] + [GAP if above[0] == below[0] else 4 * GAP for above, below in pairwise(rows)]
     sheet = _Rows(max(len(real), len(generated)), [row[3] for row in rows], gaps)
     view = telling(quantity)
-    scale = colour_scale([view(v, "z") for v in (real or generated)], quantity)
+    scale = volume_scale(real or generated, quantity)
     for row, (name, group, axis, _) in enumerate(rows):
         for column, volume in enumerate(group):
             axes = sheet.panel(row, column)
@@ -92,7 +93,7 @@ def save_reconstructions(
     unit: str,
     quantity: Quantity = "counts in a voxel",
 ) -> None:
-    """Input above reconstruction above their difference, one column a case, seen along z."""
+    """Input above reconstruction above their difference, one column per case, seen along z."""
     size = np.asarray(cases[0].original.shape) * np.asarray(spacing, float)
     sheet = _Rows(len(cases), [WIDTH * size[1] / size[0]] * 3, [0.0, GAP, GAP])
     view = telling(quantity)
@@ -123,11 +124,11 @@ def save_pairs(
     unit: str,
     quantity: Quantity = "counts in a voxel",
 ) -> None:
-    """Sample above train volume, one column a pair, seen along z; true to scale in the sample's grid."""
+    """Sample above train volume, one column per pair, seen along z; true to scale in the sample's grid."""
     size = np.asarray(pairs[0].sample.shape) * np.asarray(spacing, float)
     sheet = _Rows(len(pairs), [WIDTH * size[1] / size[0]] * 2, [0.0, 3 * GAP])
     view = telling(quantity)
-    scale = colour_scale([view(pair.train, "z") for pair in pairs], quantity)
+    scale = volume_scale((pair.train for pair in pairs), quantity)
     for column, pair in enumerate(pairs):
         for row, (title, volume) in enumerate(((pair.title, pair.sample), (pair.name, pair.train))):
             axes = sheet.panel(row, column)

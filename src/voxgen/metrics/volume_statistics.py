@@ -1,4 +1,4 @@
-"""What two sets of volumes have in common: foreground intensities, occupancy, sharpness, spectra, pieces.
+"""Statistics that compare two sets of volumes: intensities, occupancy, sharpness, spectra, pieces.
 
 Shapes: X, Y, Z voxels; N and M volumes; K bins of a histogram, or shells of a spectrum.
 """
@@ -53,9 +53,8 @@ def foreground_histogram(
 def histogram_distance(a_NK: NDArray[Any], b_MK: NDArray[Any], upper: float) -> float:
     """Wasserstein-1 distance between two sets' pooled, normalised foreground histograms.
 
-    The integral of |CDF_a - CDF_b| over intensity, in units of the network's range. The foreground of
-    all volumes of a set is pooled; voxels without counts are left out (`occupancy` sees those). A set
-    without any foreground is taken as intensity 0.
+    The integral of |CDF_a - CDF_b| over intensity, in units of the network's range. A set without any
+    foreground is taken as intensity 0.
     """
     gap = _distribution(a_NK) - _distribution(b_MK)
     return float(np.abs(gap).sum() * upper / a_NK.shape[1])
@@ -84,9 +83,8 @@ def shells(
 ) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Middle frequency (K,) [cycles/unit] of each shell, and the shell (X, Y, Z) of each Fourier coefficient.
 
-    Shells are equally thick, from 0 to the highest frequency of the grid, a corner of the Fourier domain:
-    every coefficient has a shell. Frequencies go by the spacing [unit/voxel], so shells are spheres on
-    anisotropic grids too. Frequency 0, the mean, has shell -1.
+    Shells are equally thick, from 0 to the highest frequency of the grid, and spheres on anisotropic grids
+    too, since frequencies go by the spacing [unit/voxel]. Frequency 0, the mean, has shell -1.
     """
     axes = [np.fft.fftfreq(n, step) for n, step in zip(shape, spacing, strict=True)]
     squares = [axis**2 for axis in np.meshgrid(*axes, indexing="ij", sparse=True)]
@@ -101,8 +99,7 @@ def radial_power_spectrum(
 ) -> NDArray[np.float64]:
     """Mean power |F|^2 / (number of voxels) of the Fourier coefficients in each of K = `bins` shells.
 
-    White noise has its variance in every shell. The power of all coefficients but the mean sums up to
-    the sum of (x - mean)^2 (Parseval). A shell without coefficients has power 0. The volume is not
+    White noise has its variance in every shell; a shell without coefficients has power 0. The volume is not
     windowed: what its faces cut leaks into all frequencies, so compare volumes that were cut alike.
     """
     _, shell = shells(x_XYZ.shape, spacing, bins)
@@ -121,8 +118,8 @@ def counted_shells(b_MK: NDArray[Any]) -> NDArray[np.bool_]:
 def spectrum_distance(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
     """Mean over shells of |10 log10(a / b)| of the sets' mean powers [dB]; `b` is the reference.
 
-    It counts the reference's `counted_shells`; less power than that in `a` is taken as that. If one set
-    has no power at all, the distance is 60 dB.
+    It covers the reference's `counted_shells`, and `a` has at least their least power. If one set has no
+    power at all, the distance is 60 dB.
     """
     a, b = a_NK.mean(axis=0, dtype=np.float64), b_MK.mean(axis=0, dtype=np.float64)
     if not a.any() or not b.any():

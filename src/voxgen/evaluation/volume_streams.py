@@ -1,6 +1,6 @@
-"""Volumes for an evaluation: as they are stored, and as an autoencoder gives them back.
+"""Volumes for an evaluation, batch by batch: as they are stored, and as an autoencoder reconstructs them.
 
-Shapes: B volumes in a batch; X, Y, Z voxels.
+Shapes: B volumes per batch; X, Y, Z voxels.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from voxgen.volumes.nifti import read_volume
 Batch = tuple[list[str], NDArray[np.float32]]  # ids, volumes (B, X, Y, Z) as they are stored
 
 
-def stored(ids: Sequence[str], folder: Path, shape: tuple[int, ...], batch: int) -> Iterator[Batch]:
+def read_batches(ids: Sequence[str], folder: Path, shape: tuple[int, ...], batch: int) -> Iterator[Batch]:
     """Batches of at most `batch` volumes {id}.nii.gz of a folder.
 
     Raises:
@@ -34,11 +34,11 @@ def stored(ids: Sequence[str], folder: Path, shape: tuple[int, ...], batch: int)
         yield group, np.stack(volumes)
 
 
-def rebuilt(first: Autoencoder, batches: Iterable[Batch]) -> Iterator[Batch]:
+def rebuild(first: Autoencoder, batches: Iterable[Batch]) -> Iterator[Batch]:
     """The same volumes, decoded from their posterior means.
 
     Raises:
-        InputError: one is not finite.
+        InputError: a reconstruction is not finite.
     """
     for ids, x_BXYZ in batches:
         network_BXYZ = first.reconstruct(first.intensity.to_network(x_BXYZ))

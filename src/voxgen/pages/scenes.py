@@ -34,7 +34,7 @@ Size = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Choice:
-    """What a scene shows at a time: a volume, its points, or both, in a box.
+    """What a scene shows at one time: a volume, its points, or both, in a box.
 
     Attributes:
         name: what the list of choices says.
@@ -96,13 +96,13 @@ def scene(
 
 
 def style() -> Markup:
-    """CSS of the scenes, once a page; the page sets --back, --text, --soft, --line, --card, --mark."""
+    """CSS of the scenes, once per page, which sets --back, --text, --soft, --line, --card, --mark."""
     return own("viewer.css")
 
 
 @cache
 def script(*more: str) -> Markup:
-    """The library and what drives it, once a page, after the last scene; then `more` files of the package."""
+    """The library and what drives it, once per page after the last scene; then `more` files."""
     wheel = distribution("k3d")
     library = b"\n".join(Path(str(wheel.locate_file(file))).read_bytes() for file in LIBRARY)
     packed = Markup('<script type="text/plain" id="k3d">{}</script>').format(_packed(library))

@@ -82,7 +82,7 @@ def save_data_preview(
 
 
 def save_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
-    """Histograms of the voxels and of the points a cloud, and the points outside the grid, of each split.
+    """Histograms of the voxels and of the points per cloud, and the points outside the grid, of each split.
 
     `statistics` is the content of statistics.json. Volumes without clouds get the first panel alone.
     """
@@ -102,7 +102,7 @@ def save_statistics(path: Path, statistics: Mapping[str, Any]) -> None:
     if clouds:
         points = {name: split["points"]["histogram"] for name, split in splits.items()}
         _histogram(panels[1], points, statistics["points_edges"], "clouds [%]")
-        panels[1].set_xlabel("points in a cloud")
+        panels[1].set_xlabel("points per cloud")
         panels[1].set_ylim(bottom=0)
         panels[1].xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         _outside(panels[2], {name: split["outside"] for name, split in splits.items()})
@@ -150,7 +150,7 @@ def _short(name: str, most: int) -> str:
 
 
 def _histogram(axes: Axes, counts: Mapping[str, Sequence[int]], edges: Sequence[float], words: str) -> None:
-    """A line of steps a split, in percent of its sum."""
+    """A line of steps per split, in per cent of its sum."""
     for name, histogram in counts.items():
         shares = 100 * np.asarray(histogram) / max(1, sum(histogram))
         axes.stairs(shares, edges, color=SPLIT_COLOURS.get(name, GREY), lw=1.5, label=name)
