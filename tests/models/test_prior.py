@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 
 from voxgen.errors import InputError
 from voxgen.machine.fabric import launch
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 from voxgen.models.prior.diffusion import Diffusion, load_diffusion
 from voxgen.models.prior.processes import DDPM, Process, RectifiedFlow, build_process
 from voxgen.randomness import normal

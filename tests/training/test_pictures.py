@@ -90,7 +90,7 @@ def test_reconstructions_stand_below_their_inputs_and_above_their_differences() 
 
 @pytest.mark.parametrize(
     ("training", "name", "tiles"),
-    [("autoencoder", "input, reconstruction, difference", VOLUMES["val"]), ("diffusion", "samples", SHOWN)],
+    [("autoencoder", "input, reconstruction, difference", VOLUMES["val"]), ("prior", "samples", SHOWN)],
 )
 def test_both_trainings_leave_pictures_at_their_end(
     results: Path, training: str, name: str, tiles: int

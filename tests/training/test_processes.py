@@ -26,8 +26,8 @@ from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, read_table
 from voxgen.machine.ahead import AHEAD
 from voxgen.machine.fabric import synchronised
-from voxgen.settings.models import Training
 from voxgen.settings.sections import Machine, Settings
+from voxgen.settings.training import Training
 from voxgen.training.distributed.processes import together
 
 PATIENCE = 120  # s
@@ -41,7 +41,7 @@ def machine(settings: Settings) -> Machine:
 @pytest.fixture(scope="module")
 def cases(settings: Settings) -> dict[str, Case]:
     """Five steps each, but for `long`."""
-    base = settings.autoencoder.training.model_copy(
+    base = settings.autoencoder.chosen.training.model_copy(
         update={"batch": 4, "epochs": 1, "schedule_epochs": 5, "learning_rate": 0.05, "ema": 0.7}
     )
 
