@@ -238,6 +238,34 @@ def test_a_crash_in_saving_leaves_the_old_state(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["state-00001-0000000.pt"]
 
 
+def test_states_of_another_format_are_passed_over_and_the_training_starts_anew(
+    tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = trained(tmp_path / "whole", training, machine)
+    folder, rest = tmp_path / "old", Points()
+    trained(folder, training.model_copy(update={"epochs": 2}), machine)
+    states = sorted(folder.glob("state-*.pt"))
+    for path in states:
+        torch.save({**torch.load(path), "format": FORMAT + 7}, path)
+    assert same(trained(folder, training, machine, rest), expected)
+    assert len(rest.asked) == 4 * STEPS
+    for path in states:
+        assert f"{path}: of format {FORMAT + 7}, expected {FORMAT}" in caplog.text
+
+
+def test_an_unreadable_state_beside_one_of_another_format_does_not_refuse(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = TrainingFolder(tmp_path, "all", writes=True)
+    torch.save({"step": 1}, tmp_path / "state-00001-0000000.pt")
+    (tmp_path / "state-00002-0000000.pt").write_bytes(b"")
+    assert folder.load() is None
+    assert "of format None" in caplog.text
+    (tmp_path / "state-00001-0000000.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 2 states can be read"):
+        folder.load()
+
+
 def test_a_step_that_is_not_finite_is_skipped_and_counted(
     tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -252,6 +252,74 @@ def test_the_state_of_two_networks_is_taken_up_whole(training: Training, machine
     assert all(torch.equal(value, weights(other)[name]) for name, value in weights(engine).items())
 
 
+class Resting(Pair):
+    """The same with a discriminator that begins in the third epoch, and a judge that is never trained."""
+
+    turns: ClassVar[tuple[Turn, ...]] = (Turn("model"), Turn("discriminator", 0.5, first_epoch=2))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = nn.Linear(64, 64).requires_grad_(False)
+
+
+def test_each_turn_has_its_own_learning_rate(training: Training, machine: Machine) -> None:
+    torch.manual_seed(0)
+    engine = Engine(Pair(), training, machine)
+    before = weights(engine)
+    rates = {"model": 0.25, "discriminator": 0.0625}
+    engine.train_step(whole(pairs(torch.randn(8, 2), 3 + torch.randn(8, 1))), rates)
+    moved = {name: (value - before[name]).abs().max().item() for name, value in weights(engine).items()}
+    for name, distance in moved.items():  # Adam's first step: the rate
+        assert distance == pytest.approx(rates[name.partition(".")[0]], rel=1e-3), name
+
+
+def test_a_turn_rests_until_its_first_epoch(training: Training, machine: Machine) -> None:
+    engine = Engine(Resting(), training, machine)
+    batch = whole(pairs(torch.randn(8, 2), torch.randn(8, 1)))
+    moved = []
+    for epoch in range(4):
+        engine.begin(epoch)
+        before = weights(engine)
+        figures = engine.train_step(batch, RATES).figures
+        changed = {name for name, value in weights(engine).items() if not torch.equal(value, before[name])}
+        moved.append({name.partition(".")[0] for name in changed})
+        assert ("discriminator_loss" in figures) == (epoch >= 2)
+    assert moved == [{"model"}] * 2 + [{"model", "discriminator"}] * 2
+
+
+def test_a_frozen_part_is_in_no_state_and_in_no_average(training: Training, machine: Machine) -> None:
+    plain, frozen = (Engine(made(), training, machine) for made in (Pair, Resting))
+    state = frozen.state_dict()
+    assert state["trained"].keys() == {"model", "discriminator"}
+    tensors = [sum(value.numel() for value in tensors_of(each.state_dict())) for each in (plain, frozen)]
+    assert tensors[0] == tensors[1]
+    assert frozen.averaged_weights().keys() == frozen.objective.model.state_dict().keys()
+
+
+def tensors_of(content: object) -> list[Tensor]:
+    """All tensors in a state."""
+    if isinstance(content, Tensor):
+        return [content]
+    parts = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return [found for part in parts for found in tensors_of(part)]
+
+
+def test_the_average_is_judged_by_the_same_others(training: Training, machine: Machine) -> None:
+    engine = Engine(Resting(), training, machine)
+    batch = pairs(torch.randn(8, 2), torch.randn(8, 1))
+    for _ in range(3):
+        engine.train_step(whole(batch), RATES)
+    averaged, objective = engine.averaged, engine.objective
+    assert averaged.discriminator is objective.discriminator
+    assert averaged.judge is objective.judge
+    assert averaged.model is not objective.model
+    assert not torch.equal(averaged.model.weight, objective.model.weight)
+    with torch.no_grad():
+        made = batch["noise"] @ engine.averaged_weights()["weight"].T + engine.averaged_weights()["bias"]
+        expected = nn.functional.softplus(-objective.discriminator(made)).mean().item()
+    assert engine.val_step(batch)["loss"] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.heavy
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of what torch itself does
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
