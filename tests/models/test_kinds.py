@@ -25,14 +25,20 @@ every_prior = pytest.mark.parametrize("kind", PRIORS)
 
 
 class Round(Section):
+    """One kind."""
+
     width: int
 
 
 class Square(Section):
+    """Another kind."""
+
     edge: int
 
 
 class Shapes(Kinds):
+    """Two kinds side by side."""
+
     kind: Literal["round", "square"]
     shared: int
     round: Round
@@ -40,6 +46,8 @@ class Shapes(Kinds):
 
 
 class Drawn(Section):
+    """A section in which kinds lie deeper."""
+
     shapes: Shapes
 
 

@@ -16,7 +16,7 @@ from voxgen.models.objective import Batch, Objective
 from voxgen.randomness import normal
 from voxgen.settings.sections import Machine, Settings
 from voxgen.settings.training import Training
-from voxgen.training.checkpoints import TrainingFolder, locked
+from voxgen.training.checkpoints import FORMAT, TrainingFolder, locked
 from voxgen.training.loop import Trained, fit
 from voxgen.training.schedule import learning_rate
 
