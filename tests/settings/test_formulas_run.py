@@ -23,11 +23,13 @@ Place = tuple[str, str]
 
 def ran(act: Callable[[], Any]) -> set[Place]:
     """The module and top-level name of each function of the package that runs meanwhile, in any thread."""
-    codes: set[CodeType] = set()
+    codes: dict[int, CodeType] = {}
+    package = str(formulas.PACKAGE)
 
     def note(frame: FrameType, event: str, _: Any) -> None:
-        if event == "call":
-            codes.add(frame.f_code)
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(package) and not watched(frame):
+            codes[id(code)] = code
 
     threading.setprofile(note)
     sys.setprofile(note)
@@ -36,7 +38,16 @@ def ran(act: Callable[[], Any]) -> set[Place]:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)  # type: ignore[arg-type]
-    return {place for code in codes if (place := top(code))}
+    return {place for code in codes.values() if (place := top(code))}
+
+
+def watched(frame: FrameType | None) -> bool:
+    """Whether a carrier that only looks on, and changes no result, asked for this: a picture, say."""
+    while frame:
+        if frame.f_code.co_filename.startswith(str(formulas.PACKAGE / "training" / "monitor")):
+            return frame.f_code.co_name not in ("told_of_memory", "interruption", "profiled")
+        frame = frame.f_back
+    return False
 
 
 def top(code: CodeType) -> Place | None:
