@@ -25,10 +25,13 @@ def write_run(project: Path, grid: Grid = COUNTS, *, n: int = 3) -> Path:
     law = LAW if grid.holds_counts else {"law": "identity", "divisor": 1.0}
     write_json(results / "voxels" / "intensity.json", {**law, "quantile": 0.99, "n_train": n})
     carried = {"grid": grid.to_json(), "intensity": law, "seed": 0}
-    network = {"channels": [16, 32], "res_blocks": 1}
+    chosen = {"network": {"channels": [16, 32], "res_blocks": 1}, "training": TRAINING}
     for name, more in {
-        "autoencoder": {"kind": "autoencoder", "network": network, "training": TRAINING},
-        "prior": {"kind": "prior", "network": network, "training": TRAINING}
+        "autoencoder": {"kind": "autoencoder", "settings": {"kind": "kl", "patch": None, "kl": chosen}},
+        "prior": {
+            "kind": "prior",
+            "settings": {"kind": "diffusion", "posterior": "draw", "diffusion": chosen},
+        }
         | {"scale": {"mean": [0.5], "posterior": "draw"}, "made_from": {"autoencoder": "0123"}},
         "samples": {"kind": "samples", "sampling": {"samples": n, "steps": 10}},
     }.items():

@@ -23,7 +23,7 @@ LISTS = {
 }
 KEEP_ALL = ("report", "summarise")  # they keep the settings of a run beside its results
 GATHERED = {
-    "reading(settings.data)": ("data", "*READING"),
+    "settings.data.clouds": ("data", "*READING"),
     "measures(settings.evaluation)": ("evaluation", "*MEASURES"),
 }
 RULES = {
