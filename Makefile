@@ -19,7 +19,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help samples report test test-all lint format accept lock environment clean-env
+.PHONY: help samples report check test test-all lint format accept lock environment clean-env
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,6 +33,9 @@ samples: $(RUNTIME)  ## new volumes: results/samples
 
 report: $(RUNTIME)  ## the volumes, their evaluation and results/report.html
 	$(SNAKEMAKE) --cores $(CORES) $(OVERLAY)
+
+check: lint  ## lint and unit tests: what to run before each commit
+	$(BIN)/pytest -n 2 -m "not heavy and not workflow" --ignore tests/workflow --ignore tests/browser
 
 test: $(TESTING)  ## the tests
 	$(BIN)/pytest

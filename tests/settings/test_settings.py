@@ -84,11 +84,14 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
     ("overlay", "message"),
     [
         ("sampling: {stps: 3}", r"sampling\.stps: unknown key; did you mean steps\?"),
-        ("autoencoder: {network: {chanels: [8]}}", r"autoencoder\.network\.chanels: .* mean channels\?"),
+        (
+            "autoencoder: {kl: {network: {chanels: [8]}}}",
+            r"autoencoder\.kl\.network\.chanels: .* mean channels\?",
+        ),
         ("qqq: 1", "qqq: unknown key; known here: seed, data, autoencoder, .*machine"),
         (
-            "autoencoder: {kl_weight: 1e-4}",
-            r"kl_weight: .*valid number, found '1e-4'; YAML reads 1e-4 as text: write 1\.0e-4",
+            "autoencoder: {kl: {losses: {kl: {weight: 1e-4}}}}",
+            r"losses\.kl\.weight: .*valid number, found '1e-4'; YAML reads 1e-4 as text: write 1\.0e-4",
         ),
         ("seed: 1.5", "seed: .*valid integer, found 1.5"),
         ("seed: -1", "seed: .*greater than or equal to 0, found -1"),
@@ -103,7 +106,7 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
             r"data\.grid\.bounds along y: min 3 is not below max 2",
         ),
         ("data: {grid: {bounds: [[0, .inf], [0, 1], [0, 1]]}}", r"bounds\.0\.1: .*finite"),
-        ("autoencoder: {training: {learning_rate: .inf}}", r"learning_rate: .*finite"),
+        ("autoencoder: {kl: {training: {learning_rate: .inf}}}", r"learning_rate: .*finite"),
         ("data: {split: {train: 0.5}}", r"data\.split\.train \+ val \+ test is 0\.75, expected 1"),
         ("data: {split: {train: 1.5}}", r"data\.split\.train: .*less than 1"),
         ("data: {source: h5}", r"data\.files: empty, but source is h5: give name: path"),
@@ -112,17 +115,18 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ("data: {flips: [x, y, x]}", r"data\.flips: x, y, x names an axis twice"),
         ("data: {synthetic: {filaments: [5, 2]}}", r"filaments: the fewest \(5\) exceed the most \(2\)"),
         ("evaluation: {ssim_window: 6}", r"evaluation\.ssim_window: 6 is even"),
-        ("autoencoder: {network: {channels: [], attention_levels: []}}", "channels: empty"),
+        ("autoencoder: {kl: {network: {channels: [], attention_levels: []}}}", "channels: empty"),
         (
-            "autoencoder: {network: {channels: [8, 16], attention_levels: [true]}}",
+            "autoencoder: {kl: {network: {channels: [8, 16], attention_levels: [true]}}}",
             "channels has 2 levels, attention_levels 1",
         ),
         (
-            "autoencoder: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}",
+            "autoencoder: {kl: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}}",
             "norm_groups 5 does not divide the width 16",
         ),
         (
-            "diffusion: {network: {channels: [64, 128], attention_levels: [false, true], head_channels: 48}}",
+            "prior: {diffusion: {network: {channels: [64, 128], attention_levels: [false, true], "
+            "head_channels: 48}}}",
             "head_channels 48 does not divide the width 128",
         ),
     ],
@@ -135,8 +139,8 @@ def test_refusals_name_the_key_and_what_was_found(overlay: str, message: str) ->
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> None:
     networks = (
-        "autoencoder: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}, "
-        "diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}"
+        "autoencoder: {kl: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}}, "
+        "prior: {diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}}"
     )
     shape = [64, 64, 64]
     shape[axis] = 42
@@ -149,7 +153,8 @@ def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> No
     shape[axis] = 40
     settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
     assert settings.data.grid.shape[axis] == 40
-    assert (settings.autoencoder.network.factor, settings.diffusion.network.factor) == (4, 2)
+    assert settings.autoencoder.chosen.factors == (4, 4, 4)
+    assert settings.prior.chosen.factors == (2, 2, 2)
 
 
 def test_a_missing_key_points_at_config_yaml() -> None:

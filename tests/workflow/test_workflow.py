@@ -155,7 +155,7 @@ def test_after_a_training_that_failed_the_same_command_goes_on(copy):
     target = ("--cores", "2", "results/samples")
     before = (copy.folder / "results" / "samples" / "sample-000000.nii.gz").read_bytes()
     running = copy.start(*target, overlay=longer)
-    os.kill(trainer_in_mid_epoch(copy, running, "diffusion", after=2), signal.SIGKILL)
+    os.kill(trainer_in_mid_epoch(copy, running, "prior", after=2), signal.SIGKILL)
     assert running.wait(timeout=120) != 0
     shorter = {"prior": {"diffusion": {"training": {"epochs": 40}}}}
     assert set(copy.stale("results/samples", overlay=shorter)) == SECOND_STAGE

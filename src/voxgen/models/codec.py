@@ -17,7 +17,7 @@ from torch import Tensor
 from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
-from voxgen.models.layers import accelerate
+from voxgen.models.layers import lay_out
 from voxgen.models.whitening import Whitening
 from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
@@ -40,7 +40,7 @@ class Autoencoder:
         self._stage = build_first_stage(config["settings"])
         network = self._stage.network
         network.load_state_dict(weights)
-        accelerate(network, fabric.device)
+        lay_out(network, fabric.device)
         network.to(fabric.device).eval().requires_grad_(False)
 
     def encode(self, x_BXYZ: Array) -> tuple[Array, Array | None]:

@@ -17,7 +17,7 @@ from torch import Tensor
 from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config
 from voxgen.models.kinds import build_prior
-from voxgen.models.layers import accelerate
+from voxgen.models.layers import lay_out
 from voxgen.settings.machine import Machine
 
 
@@ -30,7 +30,7 @@ class TrainedPrior:
         self._prior = build_prior(config["settings"], tuple(config["latent_shape"]))
         network = self._prior.network
         network.load_state_dict(weights)
-        accelerate(network, fabric.device)
+        lay_out(network, fabric.device)
         network.to(fabric.device).eval().requires_grad_(False)
 
     @torch.inference_mode()

@@ -13,7 +13,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from voxgen.machine.fabric import launch_together, synchronised
-from voxgen.models.layers import accelerate, compile_blocks
+from voxgen.models.layers import compile_blocks, lay_out, recompute_blocks
 from voxgen.models.objective import Batch, Objective, Turn
 from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
@@ -41,7 +41,8 @@ class Engine:
     def __init__(self, objective: Objective, settings: Training, machine: Machine) -> None:
         self.fabric = launch_together(machine, several_turns=len(objective.turns) > 1)
         self.objective = objective = synchronised(objective, self.fabric)
-        accelerate(objective, self.fabric.device, machine.recompute)
+        lay_out(objective, self.fabric.device)
+        recompute_blocks(objective, machine.recompute)
         self._clip = settings.clip
         self._scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         optimizers = [

@@ -8,11 +8,12 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from monai.networks.nets import AutoencoderKL
 from torch import Tensor
 
 from voxgen.models.first_stage.losses import kl_divergence, summed, weighted_l1
+from voxgen.models.first_stage.networks import AutoencoderKL
 from voxgen.models.interfaces import FirstStage
+from voxgen.models.levels import levels_of
 from voxgen.models.objective import Address, Batch, Draws, Objective
 
 DEAD = 0.01  # nats per element: a latent channel that tells less than this is dead
@@ -20,12 +21,13 @@ DEAD = 0.01  # nats per element: a latent channel that tells less than this is d
 
 @final
 class KLAutoencoder(FirstStage):
-    """An autoencoder with the layers and weights of MONAI's AutoencoderKL."""
+    """An autoencoder with the parameters of MONAI's AutoencoderKL."""
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.network = build_autoencoder(settings["network"])
-        self.latent_channels = settings["network"]["latent_channels"]
-        factor = 2 ** (len(settings["network"]["channels"]) - 1)
+        network = settings["network"]
+        self.latent_channels = network["latent_channels"]
+        self.network = AutoencoderKL(levels_of(network), self.latent_channels, network["norm_groups"])
+        factor = 2 ** (len(network["channels"]) - 1)
         self.factors = factor, factor, factor
         self._losses = settings["losses"]
 
@@ -47,24 +49,6 @@ class KLAutoencoder(FirstStage):
 
     def objective(self) -> Objective:
         return KLObjective(self)
-
-
-def build_autoencoder(network: Mapping[str, Any]) -> AutoencoderKL:
-    """MONAI's AutoencoderKL from the section `network` of the settings."""
-    attends = network["attention_levels"][-1]
-    return AutoencoderKL(
-        spatial_dims=3,
-        in_channels=1,
-        out_channels=1,
-        channels=network["channels"],
-        num_res_blocks=network["res_blocks"],
-        attention_levels=network["attention_levels"],
-        latent_channels=network["latent_channels"],
-        norm_num_groups=network["norm_groups"],
-        with_encoder_nonlocal_attn=attends,
-        with_decoder_nonlocal_attn=attends,
-        use_flash_attention=True,
-    )
 
 
 class KLObjective(Objective):

@@ -1,3 +1,3 @@
-from voxgen.models.layers.acceleration import accelerate, compile_blocks
+from voxgen.models.layers.computing import compile_blocks, lay_out, recompute_blocks
 
-__all__ = ["accelerate", "compile_blocks"]
+__all__ = ["compile_blocks", "lay_out", "recompute_blocks"]

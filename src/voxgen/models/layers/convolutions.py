@@ -6,42 +6,41 @@ Shapes: B batch, C channels, X Y Z axes of a grid or a latent, I and O channels 
 from collections.abc import Callable
 
 import torch
-from monai.networks.blocks import UpSample
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 
-class Convolution(nn.Conv3d):
-    """Convolution on the CPU, in fp32 where bf16 would go wrong."""
+class Convolution(nn.Module):
+    """Convolution of volumes; on the CPU in fp32 where bf16 would go wrong."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int | None = None
+    ) -> None:
+        super().__init__()
+        padding = kernel // 2 if padding is None else padding
+        self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding)
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        return _or_in_fp32(super().forward, x_BCXYZ, strided=max(self.stride) > 1)
+        return _or_in_fp32(self.conv, x_BCXYZ, strided=max(self.conv.stride) > 1)
 
 
-class Upsampling(UpSample):  # type: ignore[misc]
+class Upsampling(nn.Module):
     """Nearest upsampling by 2 and a convolution of kernel 3, as one transposed convolution.
 
     It takes 8 products an output and pair of channels instead of 27, and no volume lies between the two.
     """
 
-    def forward(self, x_BCXYZ: Tensor, _: Tensor | None = None) -> Tensor:
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.postconv = Convolution(channels, channels, 3)
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        return _or_in_fp32(self._upsampled, x_BCXYZ, strided=False)
+
+    def _upsampled(self, x_BCXYZ: Tensor) -> Tensor:
         convolution = self.postconv.conv
-
-        def upsampled(x_BCXYZ: Tensor) -> Tensor:
-            kernel_IOXYZ = _spread(convolution.weight)
-            return F.conv_transpose3d(x_BCXYZ, kernel_IOXYZ, convolution.bias, stride=2, padding=1)
-
-        return _or_in_fp32(upsampled, x_BCXYZ, strided=False)
-
-
-def doubles_by_nearest(upsampling: nn.Module) -> bool:
-    """Whether MONAI's upsampling is of the kind that `Upsampling` computes."""
-    parts = dict(upsampling.named_children())
-    if list(parts) != ["upsample_non_trainable", "postconv"]:
-        return False
-    repeat, convolution = parts["upsample_non_trainable"], parts["postconv"].get_submodule("conv")
-    doubled = repeat.mode == "nearest" and repeat.size is None and repeat.scale_factor == (2.0, 2.0, 2.0)
-    return doubled and isinstance(convolution, nn.Conv3d) and convolution.kernel_size == (3, 3, 3)
+        kernel_IOXYZ = _spread(convolution.weight)
+        return F.conv_transpose3d(x_BCXYZ, kernel_IOXYZ, convolution.bias, stride=2, padding=1)
 
 
 def _spread(kernel_OIXYZ: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Group normalisation that is fast in channels-last layout on the CPU.
+"""Group normalisation that is fast in channels-last layout on a CPU, and torch's own elsewhere.
 
 Shapes: B batch, C channels, X Y Z axes of a grid or a latent, G groups.
 """
@@ -14,7 +14,10 @@ FEW_VOXELS = 1000  # of an item: below, torch's own backward pass is faster (doc
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation of volumes (B, C, X, Y, Z) on the CPU, in channels-last layout."""
+    """Group normalisation of volumes (B, C, X, Y, Z)."""
+
+    def __init__(self, groups: int, channels: int, eps: float = 1e-6) -> None:
+        super().__init__(groups, channels, eps)
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
         return self._normalized(x_BCXYZ, activated=False)
@@ -24,7 +27,8 @@ class GroupNorm(nn.GroupNorm):
         return self._normalized(x_BCXYZ, activated=True)
 
     def _normalized(self, x_BCXYZ: Tensor, activated: bool) -> Tensor:
-        if torch.compiler.is_compiling() or x_BCXYZ[0, 0].numel() < FEW_VOXELS:
+        elsewhere = x_BCXYZ.device.type != "cpu" or torch.compiler.is_compiling()
+        if elsewhere or x_BCXYZ[0, 0].numel() < FEW_VOXELS:
             y_BCXYZ = super().forward(x_BCXYZ)
             return F.silu(y_BCXYZ) if activated else y_BCXYZ
         normalized: Tensor = _Normalized.apply(  # type: ignore[no-untyped-call]

@@ -8,13 +8,14 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from monai.networks.nets import DiffusionModelUNet
 from torch import Tensor
 
 from voxgen.models.interfaces import Prior
+from voxgen.models.levels import levels_of
 from voxgen.models.objective import Address, Batch, Draws, Objective
 from voxgen.models.prior.processes import build_process
 from voxgen.models.prior.samplers import SAMPLERS, USUAL, even_times
+from voxgen.models.prior.unet import UNet
 from voxgen.randomness import normal
 
 VALIDATION_TIMES = 8
@@ -26,7 +27,10 @@ class Diffusion(Prior):
 
     def __init__(self, settings: Mapping[str, Any], latent_shape: tuple[int, ...]) -> None:
         self.latent_shape = latent_shape
-        self.network = build_unet(settings["network"], latent_shape[0])
+        network = settings["network"]
+        self.network = UNet(
+            levels_of(network), latent_shape[0], network["head_channels"], network["norm_groups"]
+        )
         self.process = build_process(settings["process"])
         self._sampler = SAMPLERS[USUAL[settings["process"]]]
 
@@ -42,21 +46,6 @@ class Diffusion(Prior):
     def _denoise(self, x_BCxyz: Tensor, step_B: Tensor) -> Tensor:
         predicted: Tensor = self.network(x_BCxyz, timesteps=step_B)
         return predicted.float()
-
-
-def build_unet(network: Mapping[str, Any], latent_channels: int) -> DiffusionModelUNet:
-    """MONAI's DiffusionModelUNet from the section `network` of the settings."""
-    return DiffusionModelUNet(
-        spatial_dims=3,
-        in_channels=latent_channels,
-        out_channels=latent_channels,
-        channels=network["channels"],
-        num_res_blocks=network["res_blocks"],
-        attention_levels=network["attention_levels"],
-        num_head_channels=network["head_channels"],
-        norm_num_groups=network["norm_groups"],
-        use_flash_attention=True,
-    )
 
 
 class DenoiserObjective(Objective):

@@ -1,0 +1,121 @@
+"""The autoencoder's network: that of latent diffusion (Rombach et al., arXiv 2112.10752), in 3D.
+
+Parameters have the names, the order and the first values of MONAI's `AutoencoderKL`.
+
+Shapes: B batch, C channels, X Y Z axes of a grid or a latent.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from voxgen.models.layers.blocks import AttentionBlock, ResidualBlock
+from voxgen.models.layers.convolutions import Convolution, Upsampling
+from voxgen.models.layers.norms import GroupNorm
+from voxgen.models.levels import Level
+
+LOG_VARIANCE = -30.0, 20.0  # of a posterior: the bounds of latent diffusion's own code
+
+
+class Encoder(nn.Module):
+    """Volumes (B, 1, X, Y, Z) to `latent_channels` channels at the resolution of the last level."""
+
+    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+        super().__init__()
+        width = levels[0].channels
+        blocks: list[nn.Module] = [Convolution(1, width, 3)]
+        for level in levels:
+            if level is not levels[0]:
+                blocks.append(Downsampling(width))
+            blocks += _at_one_resolution(level, width, norm_groups)
+            width = level.channels
+        if levels[-1].attends:
+            blocks += _middle(width, norm_groups)
+        blocks += [GroupNorm(norm_groups, width), Convolution(width, latent_channels, 3)]
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        for block in self.blocks:
+            x_BCXYZ = block(x_BCXYZ)
+        return x_BCXYZ
+
+
+class Decoder(nn.Module):
+    """Latents (B, `latent_channels`, X, Y, Z) to volumes at the resolution of the first level."""
+
+    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+        super().__init__()
+        width = levels[-1].channels
+        blocks: list[nn.Module] = [Convolution(latent_channels, width, 3)]
+        if levels[-1].attends:
+            blocks += _middle(width, norm_groups)
+        for level in reversed(levels):
+            blocks += _at_one_resolution(level, width, norm_groups)
+            width = level.channels
+            if level is not levels[0]:
+                blocks.append(Upsampling(width))
+        blocks += [GroupNorm(norm_groups, width), Convolution(width, 1, 3)]
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, z_BCXYZ: Tensor) -> Tensor:
+        for block in self.blocks:
+            z_BCXYZ = block(z_BCXYZ)
+        return z_BCXYZ
+
+
+class AutoencoderKL(nn.Module):
+    """Volumes to normal posteriors of latents, and latents to volumes."""
+
+    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+        super().__init__()
+        self.encoder = Encoder(levels, latent_channels, norm_groups)
+        self.decoder = Decoder(levels, latent_channels, norm_groups)
+        self.quant_conv_mu = Convolution(latent_channels, latent_channels, 1)
+        self.quant_conv_log_sigma = Convolution(latent_channels, latent_channels, 1)
+        self.post_quant_conv = Convolution(latent_channels, latent_channels, 1)
+
+    def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the posterior of volumes (B, 1, X, Y, Z), each as a latent."""
+        h_BCXYZ = self.encoder(x_BCXYZ)
+        mean_BCXYZ = self.quant_conv_mu(h_BCXYZ)
+        log_variance_BCXYZ = self.quant_conv_log_sigma(h_BCXYZ).clamp(*LOG_VARIANCE)
+        return mean_BCXYZ, torch.exp(log_variance_BCXYZ / 2)
+
+    def decode(self, z_BCXYZ: Tensor) -> Tensor:
+        """Volumes (B, 1, X, Y, Z) of latents."""
+        volumes: Tensor = self.decoder(self.post_quant_conv(z_BCXYZ))
+        return volumes
+
+
+class Downsampling(nn.Module):
+    """Convolution of stride 2; the one voxel of padding lies behind the volume."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = Convolution(channels, channels, 3, stride=2, padding=0)
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        halved: Tensor = self.conv(F.pad(x_BCXYZ, (0, 1) * 3))
+        return halved
+
+
+def _at_one_resolution(level: Level, width: int, norm_groups: int) -> list[nn.Module]:
+    """The blocks of a level that `width` channels enter."""
+    blocks: list[nn.Module] = []
+    for _ in range(level.res_blocks):
+        blocks.append(ResidualBlock(width, level.channels, norm_groups))
+        width = level.channels
+        if level.attends:
+            blocks.append(AttentionBlock(width, width, norm_groups))
+    return blocks
+
+
+def _middle(width: int, norm_groups: int) -> list[nn.Module]:
+    """The blocks beside the latent, where the last level attends."""
+    return [
+        ResidualBlock(width, width, norm_groups),
+        AttentionBlock(width, width, norm_groups),
+        ResidualBlock(width, width, norm_groups),
+    ]
