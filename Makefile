@@ -14,7 +14,6 @@ PIP := $(BIN)/python -m pip
 SNAKEMAKE := $(BIN)/snakemake
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEFILES := Snakefile workflow
-UNDONE := have to be generated|incomplete output|[Ff]orced
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -57,13 +56,8 @@ format: $(TESTING)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt $(SNAKEFILES)
 
-# --touch exits 0 and records missing or half-written files as good: rules that have some are left out, and
-# so is all that follows them. An unfinished training goes on from its states.
 accept: $(RUNTIME)  ## take the present results as good after a change that does not touch them
-	@plan=$$($(SNAKEMAKE) --cores 1 --dry-run $(TARGETS) $(OVERLAY) 2>&1) || { echo "$$plan"; exit 1; }; \
-	undone=$$(echo "$$plan" | sed -n '/^Reasons:/,$$p' | grep -A 1 -E '$(UNDONE)' | grep '^        ' | tr -d ',' | xargs); \
-	if [ -n "$$undone" ]; then echo "not accepted, but to be made: $$undone"; fi; \
-	$(SNAKEMAKE) --cores 1 --touch $(TARGETS) $(OVERLAY) $${undone:+--omit-from $$undone}
+	$(BIN)/python -m voxgen.cli.accept $(TARGETS) $(OVERLAY)
 	$(BIN)/python -m voxgen.training.identity results/state
 
 lock:  ## write envs/*.lock from what .venv has installed

@@ -18,7 +18,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in ("Snakefile", "workflow", "config", "profiles", "envs", "src"):
+        for name in ("Snakefile", "Makefile", "workflow", "config", "profiles", "envs", "src"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
 
@@ -62,6 +62,30 @@ class Project:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def accept(self, *targets: str, overlay: dict | None = None) -> str:
+        """`make accept` with the Python that runs the tests; what it says."""
+        line, environment = self.command(overlay=overlay)
+        files = line[line.index("--configfile") + 1 :]
+        given = {
+            "TARGETS": " ".join(targets),
+            "CONFIG": " ".join(files),
+            "BIN": str(Path(sys.executable).parent),
+        }
+        make = ["make", "--old-file=.venv/runtime.stamp", "accept"]
+        make += [f"{name}={value}" for name, value in given.items()]
+        result = subprocess.run(
+            make, cwd=self.folder, env=environment, text=True, capture_output=True, check=False
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def edit(self, module: str, before: str, after: str) -> None:
+        """Replace what stands once in a module of the copied package."""
+        path = self.folder / "src" / "voxgen" / module
+        source = path.read_text()
+        assert source.count(before) == 1, (module, before)
+        path.write_text(source.replace(before, after))
 
     def stale(self, *arguments: str, overlay: dict | None = None) -> dict[str, int]:
         """The rules that a run would execute with how often, from the job table of a dry run."""
