@@ -14,12 +14,14 @@ PIP := $(BIN)/python -m pip
 SNAKEMAKE := $(BIN)/snakemake
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEFILES := Snakefile workflow
+# What check leaves to test: whole runs, browsers, and trainings in processes that are killed.
+SLOW := tests/workflow tests/browser tests/training/test_processes.py tests/training/test_fire.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help samples report test test-all lint format accept lock environment clean-env
+.PHONY: help samples report check test test-all lint format accept lock environment clean-env
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -33,6 +35,9 @@ samples: $(RUNTIME)  ## new volumes: results/samples
 
 report: $(RUNTIME)  ## the volumes, their evaluation and results/report.html
 	$(SNAKEMAKE) --cores $(CORES) $(OVERLAY)
+
+check: lint  ## lint and unit tests, before a commit
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(SLOW:%=--ignore=%)
 
 test: $(TESTING)  ## the tests
 	$(BIN)/pytest
