@@ -14,6 +14,7 @@ PIP := $(BIN)/python -m pip
 SNAKEMAKE := $(BIN)/snakemake
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEFILES := Snakefile workflow
+UNDONE := have to be generated|incomplete output|[Ff]orced
 # What check leaves to test: whole runs, browsers, and trainings in processes that are killed.
 SLOW := tests/workflow tests/browser tests/training/test_processes.py tests/training/test_fire.py
 
@@ -58,14 +59,14 @@ format: $(TESTING)  ## rewrite the code in the house style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt $(SNAKEFILES)
 
-# --touch exits 0 and records missing or half-written files as good, so these are looked for first.
-# A half-written file shows up as a forced execution (rerun-incomplete in profiles/default).
+# --touch exits 0 and records missing or half-written files as good: rules that have some are left out, and
+# so is all that follows them. An unfinished training goes on from its states.
 accept: $(RUNTIME)  ## take the present results as good after a change that does not touch them
 	@plan=$$($(SNAKEMAKE) --cores 1 --dry-run $(TARGETS) $(OVERLAY) 2>&1) || { echo "$$plan"; exit 1; }; \
-	if echo "$$plan" | grep -E 'Missing output files|Incomplete output files|Forced execution'; then \
-		echo "not accepted: these results are missing or incomplete; make them first" >&2; exit 1; \
-	fi
-	$(SNAKEMAKE) --cores 1 --touch $(TARGETS) $(OVERLAY)
+	undone=$$(echo "$$plan" | sed -n '/^Reasons:/,$$p' | grep -A 1 -E '$(UNDONE)' | grep '^        ' | tr -d ',' | xargs); \
+	if [ -n "$$undone" ]; then echo "not accepted, but to be made: $$undone"; fi; \
+	$(SNAKEMAKE) --cores 1 --touch $(TARGETS) $(OVERLAY) $${undone:+--omit-from $$undone}
+	$(BIN)/python -m voxgen.training.identity results/state
 
 lock:  ## write envs/*.lock from what .venv has installed
 	$(BIN)/python envs/lock.py

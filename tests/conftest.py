@@ -1,7 +1,7 @@
 """What many tests share: settings that run in seconds, and one run of the model stages on 8-cubes."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -10,7 +10,9 @@ from snakemake.utils import update_config
 
 from voxgen.io.files import write_json, write_table
 from voxgen.io.shards import shards as shards_of
+from voxgen.settings.autoencoder import AutoencoderSettings
 from voxgen.settings.loading import load_settings
+from voxgen.settings.prior import PriorSettings
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.writing import Form, write_clouds
 from voxgen.volumes.grid import Grid, fixed_grid, rasterize
@@ -23,12 +25,20 @@ TINY = {
     "data": {
         "grid": {"shape": list(GRID.shape), "bounds": [list(b) for b in GRID.bounds], "method": "density"}
     },
-    "autoencoder": {"training": {"epochs": 12, "schedule_epochs": 12, "learning_rate": 1e-2}},
+    "autoencoder": {"kl": {"training": {"epochs": 12, "schedule_epochs": 12, "learning_rate": 1e-2}}},
     "machine": {"device": "cpu"},
 }
 POINTS = 40
 VOLUMES = {"train": 6, "val": 3}
 SAMPLE_SHARDS = 3
+
+M = TypeVar("M", AutoencoderSettings, PriorSettings)
+
+
+def trained_for(section: M, **changes: object) -> M:
+    """The section of a model with some keys of its training changed."""
+    training = section.chosen.training.model_copy(update=changes)
+    return section.model_copy(update={section.kind: section.chosen.model_copy(update={"training": training})})
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +105,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     symmetries = settings.data.flips, settings.data.rotations
     splits = {split: (voxels / f"{split}.csv", voxels / split) for split in VOLUMES}
     described = (voxels / "grid.json", voxels / "intensity.json")
-    autoencoder, diffusion, latents = (folder / name for name in ("autoencoder", "diffusion", "latents"))
+    autoencoder, prior, latents = (folder / name for name in ("autoencoder", "prior", "latents"))
     train_autoencoder(
         *splits.values(),
         *described,
@@ -109,15 +119,15 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     for split, volumes in splits.items():
         encode_latents(split, volumes, *described, autoencoder, latents / split, *symmetries, machine)
     scale = latents / "scale.json"
-    scale_factor(latents / "train", scale, settings.diffusion.posterior)
+    scale_factor(latents / "train", scale, settings.prior.posterior)
     train_diffusion(
         latents / "train",
         latents / "val",
         scale,
         autoencoder,
-        diffusion,
-        folder / "state/diffusion",
-        settings.diffusion,
+        prior,
+        folder / "state/prior",
+        settings.prior,
         seed,
         machine,
     )
@@ -125,7 +135,7 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     for shard, out in shards.items():
         draw_samples(
             autoencoder,
-            diffusion,
+            prior,
             scale,
             described[0],
             out,

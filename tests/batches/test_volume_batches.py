@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import VOLUMES
+from conftest import VOLUMES, trained_for
 from voxgen.batches import volume_batches as stored_volumes
 from voxgen.batches.views import View, drawn_view, views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
@@ -21,8 +21,9 @@ from voxgen.io.latent_shards import read_latents
 from voxgen.machine import ahead as reading
 from voxgen.machine.ahead import ahead
 from voxgen.models.codec import load_autoencoder
+from voxgen.models.kinds import build_first_stage
+from voxgen.models.objective import Objective
 from voxgen.randomness import generator
-from voxgen.settings.autoencoder import AutoencoderSettings
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
 from voxgen.stages.train_autoencoder import train_autoencoder
@@ -47,13 +48,8 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def whole(settings: Settings) -> AutoencoderSettings:
-    return settings.autoencoder
-
-
-@pytest.fixture(scope="module")
-def cut(whole: AutoencoderSettings) -> AutoencoderSettings:
-    return whole.model_copy(update={"patch": PATCH})
+def objective(settings: Settings) -> Objective:
+    return build_first_stage(settings.autoencoder.model_dump(mode="json")).objective()
 
 
 def kinds(flips: tuple[str, ...], rotations: tuple[str, ...]) -> set[bytes]:
@@ -63,11 +59,11 @@ def kinds(flips: tuple[str, ...], rotations: tuple[str, ...]) -> set[bytes]:
     return set(seen)
 
 
-def batches_of(source: VolumeBatches, epoch: int = 0) -> list[tuple[np.ndarray, ...]]:
+def batches_of(source: VolumeBatches, epoch: int = 0) -> list[dict[str, np.ndarray]]:
     """All batches of one order, as a training asks for them."""
     orders = np.array_split(np.random.default_rng(epoch).permutation(len(source)), 3)
     with ahead(lambda items: source.batch(items, epoch), orders) as batches:
-        return [tuple(part.numpy() for part in batch) for batch in batches]
+        return [{name: part.numpy() for name, part in batch.items()} for batch in batches]
 
 
 @pytest.mark.parametrize("flips", [(), ("x",), ("z", "x"), ("x", "y", "z")])
@@ -136,13 +132,14 @@ def place(patch: np.ndarray, volume: np.ndarray) -> tuple[int, ...]:
     return tuple(start.tolist())
 
 
-def test_patches_lie_anywhere_in_training(stored: tuple[Path, Path], cut: AutoencoderSettings) -> None:
+def test_patches_lie_anywhere_in_training(stored: tuple[Path, Path], objective: Objective) -> None:
     volumes = Volumes(*stored, LAW, 1.0)
-    source = VolumeBatches(volumes, cut, views((), ()), 0, "train")
+    source = VolumeBatches(volumes, objective, views((), ()), PATCH, 0, "train")
     seen = []
     for epoch in range(60):
-        x, noise = source.batch(np.arange(N), epoch)
-        assert (x.shape, noise.shape) == ((N, 1, *PATCH), (N, 2, 2, 1, 4))
+        batch = source.batch(np.arange(N), epoch)
+        x = batch["volume"]
+        assert (x.shape, batch["noise"].shape) == ((N, 1, *PATCH), (N, 2, 2, 1, 4))
         seen += [place(patch, volumes[i]) for i, patch in enumerate(x[:, 0].numpy())]
     free = [range(size - part + 1) for size, part in zip(SHAPE, PATCH, strict=True)]
     assert set(seen) == set(product(*free))  # 63 places, 420 draws
@@ -152,11 +149,13 @@ def test_patches_lie_anywhere_in_training(stored: tuple[Path, Path], cut: Autoen
         assert np.all(np.abs(counts - expected) < 5 * np.sqrt(expected))
 
 
-def test_patches_are_cut_from_the_view(stored: tuple[Path, Path], cut: AutoencoderSettings) -> None:
+def test_patches_are_cut_from_the_view(stored: tuple[Path, Path], objective: Objective) -> None:
     volumes = Volumes(*stored, LAW, 1.0)
     upside_down = View((0, 1, 2), (False, False, True))
-    x = VolumeBatches(volumes, cut, [upside_down], 0, "train").batch(np.arange(N), 0)[0]
-    straight = VolumeBatches(volumes, cut, views((), ()), 0, "train").batch(np.arange(N), 0)[0]
+    x, straight = (
+        VolumeBatches(volumes, objective, among, PATCH, 0, "train").batch(np.arange(N), 0)["volume"]
+        for among in ([upside_down], views((), ()))
+    )
     for i in range(N):
         start = place(x[i, 0].numpy(), volumes[i][:, :, ::-1])
         assert start == place(straight[i, 0].numpy(), volumes[i])
@@ -164,41 +163,45 @@ def test_patches_are_cut_from_the_view(stored: tuple[Path, Path], cut: Autoencod
 
 @pytest.mark.parametrize("patch", [None, PATCH])
 def test_a_validation_sees_the_middle_as_it_is(
-    stored: tuple[Path, Path], whole: AutoencoderSettings, patch: tuple[int, int, int] | None
+    stored: tuple[Path, Path], objective: Objective, patch: tuple[int, int, int] | None
 ) -> None:
     volumes = Volumes(*stored, LAW, 1.0)
-    source = VolumeBatches(volumes, whole.model_copy(update={"patch": patch}), (), 0, "validation")
+    source = VolumeBatches(volumes, objective, (), patch, 0, "validation")
     expected = volumes[4] if patch is None else volumes[4][1:5, 3:5, 1:9]
     for epoch in (0, 1):
-        np.testing.assert_array_equal(source.batch(np.array([4]), epoch)[0][0, 0], expected)
+        np.testing.assert_array_equal(source.batch(np.array([4]), epoch)["volume"][0, 0], expected)
 
 
 def test_a_batch_depends_on_its_items_and_the_epoch_alone(
-    stored: tuple[Path, Path], cut: AutoencoderSettings
+    stored: tuple[Path, Path], objective: Objective
 ) -> None:
-    source = VolumeBatches(Volumes(*stored, LAW, 1.0), cut, views(("x", "y", "z"), ()), 0, "train")
+    source = VolumeBatches(
+        Volumes(*stored, LAW, 1.0), objective, views(("x", "y", "z"), ()), PATCH, 0, "train"
+    )
     together = source.batch(np.arange(N), 2)
     for items in ([5], [6, 1, 3]):
-        for part, whole in zip(source.batch(np.array(items), 2), together, strict=True):
-            assert part.equal(whole[items])
-    for part, whole in zip(source.batch(np.arange(N), 3), together, strict=True):
-        assert not part.equal(whole)
+        part = source.batch(np.array(items), 2)
+        assert part.keys() == together.keys()
+        assert all(part[name].equal(whole[items]) for name, whole in together.items())
+    later = source.batch(np.arange(N), 3)
+    assert not any(later[name].equal(whole) for name, whole in together.items())
 
 
 @pytest.mark.parametrize("readers", [1, 3])
 @pytest.mark.parametrize("volumes_kept", [0, 3, N])
 def test_batches_do_not_depend_on_cache_and_readers(
-    stored: tuple[Path, Path], whole: AutoencoderSettings, readers: int, volumes_kept: int
+    stored: tuple[Path, Path], objective: Objective, readers: int, volumes_kept: int
 ) -> None:
     one = 4 * np.prod(SHAPE) / 1e9
     plain, tried = (
-        VolumeBatches(Volumes(*stored, LAW, gb, threads), whole, views(("x",), ()), 0, "train")
+        VolumeBatches(Volumes(*stored, LAW, gb, threads), objective, views(("x",), ()), None, 0, "train")
         for gb, threads in ((1.0, 1), (volumes_kept * one * 1.01, readers))
     )
     for epoch in range(3):
         for ours, theirs in zip(batches_of(tried, epoch), batches_of(plain, epoch), strict=True):
-            for a, b in zip(ours, theirs, strict=True):
-                np.testing.assert_array_equal(a, b)
+            assert ours.keys() == theirs.keys() == {"volume", "noise"}
+            for name in ours:
+                np.testing.assert_array_equal(ours[name], theirs[name])
 
 
 @pytest.mark.parametrize("readers", [1, 3])
@@ -322,8 +325,7 @@ def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
         return read_volume(path)
 
     monkeypatch.setattr(stored_volumes, "read_volume", noted)
-    training = settings.autoencoder.training.model_copy(update={"epochs": 2})
-    patches = settings.autoencoder.model_copy(update={"patch": (4, 8, 4), "training": training})
+    patches = trained_for(settings.autoencoder, epochs=2).model_copy(update={"patch": (4, 8, 4)})
     weights = set()
     for cache, readers in ((1.0, 1), (1e-9, 3)):
         out = tmp_path / str(readers)
@@ -341,11 +343,10 @@ def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
 
 def test_latents_are_encoded_in_every_view(voxels: Path, settings: Settings, tmp_path: Path) -> None:
     described = voxels / "grid.json", voxels / "intensity.json"
-    once = settings.autoencoder.training.model_copy(update={"epochs": 1})
     train_autoencoder(
         *((voxels / f"{split}.csv", voxels / split) for split in ("train", "val")),
         *(*described, tmp_path / "model", tmp_path / "state"),
-        settings.autoencoder.model_copy(update={"training": once}),
+        trained_for(settings.autoencoder, epochs=1),
         *(("x",), ("xz",), 0, settings.machine),
     )
     split, out = (voxels / "val.csv", voxels / "val"), tmp_path / "latents"

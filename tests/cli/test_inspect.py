@@ -87,7 +87,7 @@ def test_datasets_alike_share_a_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["inspect", str(tmp_path / "a.h5")]) == 0
     printed = capsys.readouterr().out
     assert "\n  cell*/points  12 x (5..16, 3)  float64  [um]\n" in printed
-    assert "\npoints      5 to 16 a cloud, median 10.5, 126 in all\n" in printed
+    assert "\npoints      5 to 16 per cloud, median 10.5, 126 in all\n" in printed
     assert pasted(printed)["unit"] == "um"
 
 

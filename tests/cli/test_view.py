@@ -23,7 +23,7 @@ from voxgen.cli.main import main
 from voxgen.cli.view import Site
 from voxgen.errors import InputError
 from voxgen.io.files import write_json
-from voxgen.pages.viewing import EMPTY, POINTS, Shown, item, shown_cloud, shown_volume
+from voxgen.pages.view_page import EMPTY, POINTS, Shown, item, shown_cloud, shown_volume
 
 RNG = np.random.default_rng(0)
 
@@ -110,7 +110,7 @@ def test_two_volumes_have_one_scale_of_colours_and_are_turned_together() -> None
 
 
 def test_large_ones_are_drawn_coarser_and_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("voxgen.pages.viewing.VOXELS", 64)
+    monkeypatch.setattr("voxgen.pages.view_page.VOXELS", 64)
     volume = np.zeros((8, 8, 8), np.float32)
     volume[3, 3, 3] = 5
     shown = shown_volume("v", volume, (1, 1, 2), "mm", "counts in a voxel")

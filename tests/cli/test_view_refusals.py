@@ -63,9 +63,9 @@ REFUSED: dict[str, Callable[[Path], Path]] = {
     "a folder without .nii and .nii.gz files; give": lambda folder: folder,
     "there are some in test": with_below,
     "a file .png, expected a folder or .nii": written("a.png", b"PNG"),
-    "a file without ending, expected": written("a", b"?"),
+    "a file without a suffix, expected": written("a", b"?"),
     "not a whole NIfTI file": damaged,
-    "is no longer there; make it again": broken_link,
+    "no longer exists; make it again": broken_link,
     "4D, shape (2, 2, 2, 3), expected one volume in 3D; cut": lambda folder: nifti(
         folder / "a.nii", np.ones((2, 2, 2, 3)), np.eye(4), "mm"
     ),

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from voxgen.errors import InputError
-from voxgen.evaluation.verdicts import summary
+from voxgen.evaluation.verdicts import judge
 from voxgen.io.files import write_json
 from voxgen.settings.gates import Gates
 from voxgen.settings.loading import load_settings
@@ -33,7 +33,7 @@ def estimate(value: float, half: float = 0.01) -> dict[str, float]:
 
 
 def metric(label: str, direction: str, samples: Any, train: Any) -> dict[str, Any]:
-    about = {"label": label, "unit": "%", "direction": direction, "meaning": ""}
+    about = {"label": label, "unit": "%", "direction": direction, "meaning": "", "group": ""}
     return about | {"samples": samples, "train": train}
 
 
@@ -65,7 +65,7 @@ def judged(**changed: Any) -> dict[str, Any]:
         name: {"label": name, "share": given[name], "expected": given["expected"], "n_test": given["n"]}
         for name in ("latent", "voxels")
     }
-    return summary(reconstruction, samples, {"spaces": spaces}, GATES)
+    return judge(reconstruction, samples, {"spaces": spaces}, GATES)
 
 
 def verdicts(content: dict[str, Any]) -> list[str]:
@@ -82,7 +82,7 @@ def test_good_scores_pass() -> None:
         "value": "3.0 % [2.0, 4.0]",
         "gate": "at most 5 %, fails above 20 %",
         "verdict": "pass",
-        "reading": "count error 3.0 % [2.0, 4.0]; at most 5 %, fails above 20 %: pass",
+        "finding": "count error 3.0 % [2.0, 4.0]; at most 5 %, fails above 20 %: pass",
     }
 
 
@@ -118,7 +118,7 @@ def test_each_gate(changed: dict[str, Any], expected: list[str]) -> None:
 
 def test_few_volumes_tell_too_little() -> None:
     (gate, _) = judged(ssim=estimate(0.99) | {"n": 1})["sections"]["reconstruction"]["gates"]
-    assert gate["gate"] == "at least 0.9, fails below 0.8; n = 1 tells too little"
+    assert gate["gate"] == "at least 0.9, fails below 0.8; n = 1 is too few"
 
 
 def test_scores_worse_than_the_floor_are_named_gated_or_not() -> None:

@@ -7,9 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from voxgen.figures import splits
-from voxgen.figures import volumes as side_by_side
-from voxgen.figures.history import save_history
+from voxgen.figures import split_sheets, volume_sheets
 from voxgen.figures.sheet import (
     SIGNED,
     Quantity,
@@ -20,8 +18,9 @@ from voxgen.figures.sheet import (
     projection,
     round_length,
 )
-from voxgen.figures.splits import Shown, save_data_preview, save_statistics
-from voxgen.figures.volumes import Reconstructed, save_preview, save_reconstructions
+from voxgen.figures.split_sheets import Shown, save_data_preview, save_statistics
+from voxgen.figures.training_curves import save_history
+from voxgen.figures.volume_sheets import Reconstructed, save_preview, save_reconstructions
 
 Shape = tuple[int, int, int]
 
@@ -39,7 +38,7 @@ def shown(n: int, shape: Shape, spacing: tuple[float, ...] = (1, 1, 1)) -> list[
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures, kept in place of being written."""
     figures: list[Figure] = []
-    for module in (splits, side_by_side):
+    for module in (split_sheets, volume_sheets):
         monkeypatch.setattr(module, "save", lambda _, figure: figures.append(figure))
     return figures
 
@@ -170,7 +169,7 @@ def test_data_preview_is_repeatable_and_keeps_the_ends_of_long_ids(tmp_path: Pat
     for name in ("a.png", "b.png"):
         save_data_preview(tmp_path / name, {"train": long}, "um", "intensity")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
-    assert splits._short(long[0].id, 26) == "a" * 12 + "…" + "a" * 11 + "17"
+    assert split_sheets._short(long[0].id, 26) == "a" * 12 + "…" + "a" * 11 + "17"
 
 
 @pytest.mark.parametrize("clouds", [True, False])
@@ -190,7 +189,7 @@ def test_statistics_have_a_panel_for_each_thing(clouds: bool, drawn: list[Figure
     save_statistics(Path("unused"), content)
     panels = drawn[0].axes
     assert [panel.get_xlabel() for panel in panels] == (
-        ["counts in a voxel", "points in a cloud", "points outside the grid [%]"] if clouds else ["intensity"]
+        ["counts in a voxel", "points per cloud", "points outside the grid [%]"] if clouds else ["intensity"]
     )
     assert [step.get_data().values.tolist() for step in panels[0].patches] == [[75, 25], [75, 25]]
     if clouds:

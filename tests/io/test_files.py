@@ -60,7 +60,7 @@ def test_scans_of_a_folder_a_pattern_and_a_list(tmp_path: Path, settings: Settin
     with pytest.raises(InputError, match=r"in/list\.csv: columns patient, file, expected one called path"):
         found(settings, "nifti", "in/list.csv")
     touched(tmp_path, "in/a.nii.gz")
-    with pytest.raises(InputError, match=r"in/a\.nii and in/a\.nii\.gz have one name"):
+    with pytest.raises(InputError, match=r"in/a\.nii and in/a\.nii\.gz have the same name"):
         found(settings, "nifti", "in")
 
 

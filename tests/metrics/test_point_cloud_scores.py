@@ -5,13 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from voxgen.metrics.point_clouds import (
-    chamfer_matrix,
-    coverage,
-    earth_movers_matrix,
-    minimum_matching,
-    nearest_neighbour_correct,
-)
+from voxgen.metrics.cloud_distances import chamfer_matrix, earth_movers_matrix
+from voxgen.metrics.point_clouds import coverage, minimum_matching, nearest_neighbour_correct
 
 Distances = Callable[..., np.ndarray]
 BOTH = pytest.mark.parametrize("distances", [chamfer_matrix, earth_movers_matrix])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from voxgen.metrics.point_clouds import chamfer, chamfer_matrix, earth_movers_matrix
+from voxgen.metrics import cloud_distances
+from voxgen.metrics.cloud_distances import chamfer_matrix, earth_movers_matrix
 
 DEVICES = [
     "cpu",
@@ -46,8 +47,8 @@ def clouds(n: int, seed: int, points: int = 48) -> np.ndarray:
 def test_chamfer_equals_the_direct_computation(
     block: int, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chamfer, "CPU_BLOCK", block)
-    monkeypatch.setattr(chamfer, "GPU_BLOCK", block)
+    monkeypatch.setattr(cloud_distances, "CPU_BLOCK", block)
+    monkeypatch.setattr(cloud_distances, "GPU_BLOCK", block)
     a, b = clouds(7, 0), clouds(5, 1)[:, :30]
     np.testing.assert_allclose(chamfer_matrix(a, b, device), slow_chamfer(a, b), rtol=1e-4)
     itself = chamfer_matrix(a, device=device)

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 from scipy.stats import wasserstein_distance
 
-from voxgen.metrics.volumes import (
+from voxgen.metrics.volume_statistics import (
     BINS,
     connected_components,
     foreground_histogram,

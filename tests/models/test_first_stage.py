@@ -14,7 +14,7 @@ from voxgen.batches.volume_batches import Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json
 from voxgen.models.codec import Autoencoder, Codec, load_autoencoder
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
+from voxgen.models.first_stage.kl import KLAutoencoder, KLObjective, build_autoencoder
 from voxgen.models.folder import weights_digest
 from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Settings
@@ -35,6 +35,14 @@ class Stub(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         return 2 * z
+
+
+def objective(network: nn.Module, foreground: float, kl: float) -> KLObjective:
+    """The loss of a network, with these weights."""
+    losses = {"l1": {"weight": 1.0, "foreground": foreground}, "kl": {"weight": kl}}
+    section = {"channels": [4], "attention_levels": [False], "latent_channels": 1}
+    stage = KLAutoencoder({"network": {**section, "res_blocks": 1, "norm_groups": 2}, "losses": losses})
+    return KLObjective(stage.with_network(network))
 
 
 def shaped(*values: float) -> Tensor:
@@ -74,7 +82,7 @@ def test_loss_by_hand() -> None:
     x = shaped(-0.5, 0.0, 0.25, 1.0, 4.0)
     mean, std = shaped(0.0, 0.1, -0.2, 0.6, 1.5), shaped(1.0, 0.5, 2.0, 1.0, 0.1)
     noise = shaped(1.0, -1.0, 0.5, 0.0, 2.0)
-    figures = AutoencoderObjective(Stub(mean, std), 3.0, 0.5)(x, noise)
+    figures = objective(Stub(mean, std), 3.0, 0.5)({"volume": x, "noise": noise})
     # decoded 2 (mean + std noise):  2.0, -0.8, 1.6, 1.2, 3.4
     # |decoded - x|:                 2.5,  0.8, 1.35, 0.2, 0.6
     # weights 1 + 2 clip(x, 0, 1):   1,    1,   1.5,  3,   3
@@ -90,7 +98,7 @@ def test_loss_by_hand() -> None:
 
 def test_a_standard_normal_posterior_costs_nothing() -> None:
     zero, one = torch.zeros(2, 1, 2, 2, 2), torch.ones(2, 1, 2, 2, 2)
-    figures = AutoencoderObjective(Stub(zero, one), 1.0, 1.0)(zero, zero)
+    figures = objective(Stub(zero, one), 1.0, 1.0)({"volume": zero, "noise": zero})
     assert {name: value.item() for name, value in figures.items()} == {"loss": 0, "l1": 0, "kl": 0}
 
 
@@ -133,8 +141,8 @@ def test_what_a_codec_gives(autoencoder: Autoencoder, volumes: np.ndarray) -> No
     assert reconstruction.shape == volumes.shape
     assert {array.dtype for array in (mean, std, reconstruction)} == {np.dtype(np.float32)}
     with torch.no_grad():
-        mean_again, std_again = autoencoder._network.encode(torch.from_numpy(volumes)[:, None])
-        decoded = autoencoder._network.decode(mean_again)[:, 0]
+        mean_again, std_again = autoencoder._stage.network.encode(torch.from_numpy(volumes)[:, None])
+        decoded = autoencoder._stage.network.decode(mean_again)[:, 0]
     np.testing.assert_allclose(mean, mean_again, atol=1e-5)
     np.testing.assert_allclose(std, std_again, atol=1e-5)
     np.testing.assert_allclose(reconstruction, decoded, atol=1e-5)
@@ -144,7 +152,7 @@ def test_features_are_moments_of_the_last_hidden_channels(
     autoencoder: Autoencoder, volumes: np.ndarray
 ) -> None:
     seen: list[Tensor] = []
-    last = autoencoder._network.encoder.blocks[-1]
+    last = autoencoder._stage.network.encoder.blocks[-1]
     handle = last.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     autoencoder.encode(volumes)
     handle.remove()
@@ -187,8 +195,8 @@ def test_a_folder_without_a_model_is_refused(
 
 
 def test_a_model_of_another_kind_is_refused(results: Path, settings: Settings) -> None:
-    with pytest.raises(InputError, match="kind is 'diffusion', expected 'autoencoder'"):
-        load_autoencoder(results / "diffusion", settings.machine)
+    with pytest.raises(InputError, match="kind is 'prior', expected 'autoencoder'"):
+        load_autoencoder(results / "prior", settings.machine)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import torch
 from monai.networks.blocks import Convolution, UpSample
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 
 from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
 from voxgen.models.layers import accelerate
 from voxgen.models.layers.convolutions import Upsampling
 from voxgen.models.layers.norms import GroupNorm
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 from voxgen.models.prior.processes import build_process
 
 AUTOENCODER = {

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from voxgen.errors import InputError
 from voxgen.machine.fabric import launch
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
-from voxgen.models.prior.diffusion import Diffusion, load_diffusion
+from voxgen.models.kinds import build_prior
 from voxgen.models.prior.processes import DDPM, Process, RectifiedFlow, build_process
+from voxgen.models.prior.samplers import Denoise, ddim, even_times, heun
+from voxgen.models.trained_prior import TrainedPrior, load_prior
 from voxgen.randomness import normal
 from voxgen.settings.sections import Settings
 
@@ -27,6 +28,14 @@ def signal_and_noise() -> tuple[Tensor, Tensor]:
     beta = torch.linspace(0.0015**0.5, 0.0195**0.5, 1000, dtype=torch.float64) ** 2
     alpha_bar = torch.cumprod(1 - beta, 0)
     return alpha_bar.sqrt().float(), (1 - alpha_bar).sqrt().float()
+
+
+def by_heun(denoise: Denoise, x: Tensor, steps: int) -> Tensor:
+    return heun(RectifiedFlow(), denoise, x, even_times(RectifiedFlow(), steps))
+
+
+def by_ddim(denoise: Denoise, x: Tensor, steps: int) -> Tensor:
+    return ddim(DDPM(), denoise, x, even_times(DDPM(), steps))
 
 
 def per_item(values: Tensor) -> Tensor:
@@ -68,7 +77,7 @@ def test_heun_follows_a_constant_velocity_to_the_latent(steps: int) -> None:
         told.append(step[0].item())
         return noise - z
 
-    torch.testing.assert_close(RectifiedFlow().sample(velocity, noise, steps), z, rtol=0, atol=1e-5)
+    torch.testing.assert_close(by_heun(velocity, noise, steps), z, rtol=0, atol=1e-5)
     assert len(told) == 2 * steps
     assert (told[0], told[-1]) == (1000, 0)
 
@@ -82,7 +91,7 @@ def test_heun_draws_a_gaussian_from_its_velocity(width: float) -> None:
         return x * (t - (1 - t) * width**2) / ((1 - t) ** 2 * width**2 + t**2)
 
     noise = drawn(2, (64, 4, 8, 8, 8))
-    sampled = RectifiedFlow().sample(velocity, noise, 20)
+    sampled = by_heun(velocity, noise, 20)
     assert sampled.std().item() == pytest.approx(width, rel=0.02)
     torch.testing.assert_close(sampled, width * noise, rtol=0.02, atol=1e-5)
 
@@ -102,7 +111,7 @@ def test_ddim_with_the_true_noise_gives_the_latent(steps: int) -> None:
         return noise
 
     start = signal[999] * z + spread[999] * noise
-    torch.testing.assert_close(DDPM().sample(denoise, start, steps), z, rtol=0, atol=1e-3)
+    torch.testing.assert_close(by_ddim(denoise, start, steps), z, rtol=0, atol=1e-3)
     assert told == list(range(999, -1, -1000 // steps))
 
 
@@ -116,14 +125,14 @@ def test_ddim_turns_a_gaussian_by_the_angles_between_its_steps(steps: int) -> No
     angles = [*torch.arccos(signal.double()).flip(0)[:: 1000 // steps].tolist(), 0.0]
     kept = np.prod(np.cos(np.diff(angles)))
     noise = drawn(3)
-    sampled = DDPM().sample(lambda x, step: per_item(spread[step]) * x, noise, steps)
+    sampled = by_ddim(lambda x, step: per_item(spread[step]) * x, noise, steps)
     torch.testing.assert_close(sampled, float(kept) * noise, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("steps", [3, 30, 999, 2000])
-def test_ddim_refuses_steps_that_do_not_divide(steps: int) -> None:
-    with pytest.raises(InputError, match=rf"sampling\.steps: {steps} does not divide 1000"):
-        DDPM().sample(lambda x, _: x, drawn(0), steps)
+@pytest.mark.parametrize("steps", [1001, 2000])
+def test_more_steps_than_the_process_has_are_refused(steps: int) -> None:
+    with pytest.raises(InputError, match=rf"sampling\.steps: {steps}, but the process has 1000 steps"):
+        by_ddim(lambda x, _: x, drawn(0), steps)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("flow", RectifiedFlow), ("ddpm", DDPM)])
@@ -132,56 +141,61 @@ def test_processes_have_names(name: str, kind: type[Process]) -> None:
 
 
 @pytest.mark.parametrize("name", ["flow", "ddpm"])
-def test_the_objective_is_the_squared_error_of_the_target(name: str) -> None:
+def test_the_objective_is_the_squared_error_of_the_target(settings: Settings, name: str) -> None:
     class Half(torch.nn.Module):
         def forward(self, x: Tensor, timesteps: Tensor) -> Tensor:
             return 0.5 * x + 0.001 * per_item(timesteps)
 
     z, noise, time = drawn(0), drawn(1), torch.tensor([0.1, 0.5, 0.7])
     noisy, target, step = build_process(name).corrupt(z, noise, time)
-    loss = DenoiserObjective(Half(), build_process(name))(z, noise, time)["loss"]
+    diffusion = settings.prior.diffusion.model_copy(update={"process": name})
+    section = settings.prior.model_copy(update={"diffusion": diffusion}).model_dump(mode="json")
+    objective = build_prior(section, SHAPE[1:]).with_network(Half()).objective()
+    loss = objective({"latent": z, "noise": noise, "time": time})["loss"]
     expected = (0.5 * noisy + 0.001 * per_item(step) - target).square().mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
-def diffusion(settings: Settings, process: str, last_layer: float) -> Diffusion:
+def trained(settings: Settings, process: str, last_layer: float) -> TrainedPrior:
     """A denoiser with random weights; MONAI starts the last layer at 0, `last_layer` is its scale here."""
     torch.manual_seed(0)
-    network = settings.diffusion.network.model_dump(mode="json")
-    weights = build_denoiser(network, SHAPE[1]).state_dict()
+    diffusion = settings.prior.diffusion.model_copy(update={"process": process})
+    section = settings.prior.model_copy(update={"diffusion": diffusion}).model_dump(mode="json")
+    weights = build_prior(section, SHAPE[1:]).network.state_dict()
     for name in weights:
         if not weights[name].any():
             weights[name] = last_layer * torch.randn_like(weights[name])
-    config = {"process": process, "network": network, "latent_shape": list(SHAPE[1:])}
-    return Diffusion(config, weights, launch(settings.machine))
+    config = {"settings": section, "latent_shape": list(SHAPE[1:])}
+    return TrainedPrior(config, weights, launch(settings.machine))
 
 
 def test_an_index_always_starts_from_its_own_noise(settings: Settings) -> None:
     """With velocity 0 the samples are the noise that they start from."""
-    still = diffusion(settings, "flow", last_layer=0.0)
-    together = still.sample(range(6), 2, seed=7)
+    still = trained(settings, "flow", last_layer=0.0)
+    together = still.sample(range(6), 7, steps=2)
     np.testing.assert_array_equal(together, [normal(SHAPE[1:], 7, "sample", i) for i in range(6)])
     for indices in (range(1), range(2, 4), range(3, 6)):
         np.testing.assert_array_equal(
-            still.sample(indices, 5, seed=7), together[indices.start : indices.stop]
+            still.sample(indices, 7, steps=5), together[indices.start : indices.stop]
         )
-    assert not np.isclose(still.sample(range(6), 2, seed=8), together).any(axis=(1, 2, 3, 4)).all()
+    assert not np.isclose(still.sample(range(6), 8, steps=2), together).any(axis=(1, 2, 3, 4)).all()
 
 
 @pytest.mark.parametrize("process", ["flow", "ddpm"])
 def test_the_batch_does_not_matter(settings: Settings, process: str) -> None:
-    moving = diffusion(settings, process, last_layer=0.05)
-    together = moving.sample(range(6), 4, seed=7)
+    moving = trained(settings, process, last_layer=0.05)
+    together = moving.sample(range(6), 7, steps=4)
     assert not np.allclose(together, [normal(SHAPE[1:], 7, "sample", i) for i in range(6)], atol=0.1)
     for indices in (range(1), range(2, 4), range(3, 6)):
-        part = moving.sample(indices, 4, seed=7)
+        part = moving.sample(indices, 7, steps=4)
         np.testing.assert_allclose(
             part, together[indices.start : indices.stop], rtol=0, atol=1e-4 * np.ptp(together)
         )
-    np.testing.assert_array_equal(moving.sample(range(6), 4, seed=7), together)
+    np.testing.assert_array_equal(moving.sample(range(6), 7, steps=4), together)
 
 
 def test_a_model_of_another_kind_is_refused(results: Path, settings: Settings) -> None:
-    assert load_diffusion(results / "diffusion", settings.machine).latent_shape == (2, 4, 4, 4)
-    with pytest.raises(InputError, match="kind is 'autoencoder', expected 'diffusion'"):
-        load_diffusion(results / "autoencoder", settings.machine)
+    drawing = load_prior(results / "prior", settings.machine)
+    assert drawing.sample([0], 0, 1).shape == (1, 2, 4, 4, 4)
+    with pytest.raises(InputError, match="kind is 'autoencoder', expected 'prior'"):
+        load_prior(results / "autoencoder", settings.machine)

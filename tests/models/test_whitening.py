@@ -1,4 +1,4 @@
-"""The scale of the latents, against known answers."""
+"""The whitening of the latents, against known answers."""
 
 from itertools import pairwise
 
@@ -81,7 +81,7 @@ def test_a_dead_channel_is_refused_by_its_number(posterior: str) -> None:
 
 def test_a_collapsed_posterior_is_refused() -> None:
     mean, std = shard()
-    with pytest.raises(InputError, match=r"0\.0.% of their variance is signal.*collapsed.*kl_weight"):
+    with pytest.raises(InputError, match=r"0\.0.% of their variance is signal.*collapsed.*its loss kl"):
         fit_whitening([(mean * np.float16(1e-3), np.ones_like(std))], "draw")
     assert fit_whitening([(mean, np.ones_like(std))], "draw").posterior == "draw"
 

@@ -12,20 +12,22 @@ from compare_fixture import change, set_value, write_run
 from report_fixture import estimate
 from voxgen.cli.main import main
 from voxgen.errors import InputError
+from voxgen.figures.sheet import png
+from voxgen.figures.training_curves import draw_validation
 from voxgen.io.files import write_json
-from voxgen.pages.comparing.comparability import comparability
-from voxgen.pages.comparing.comparison import Comparison, comparison
-from voxgen.pages.comparing.course import curves, loss_picture, loss_rows, times
-from voxgen.pages.comparing.runs import PARTS, read_runs
-from voxgen.pages.comparing.scores import NOT_COMPARABLE, OVERLAP
+from voxgen.pages.comparing.comparability import check_comparability
+from voxgen.pages.comparing.comparison import Comparison, compare_runs
+from voxgen.pages.comparing.finished_runs import PARTS, read_runs
+from voxgen.pages.comparing.progress import compare_times, loss_rows, validation_curves
+from voxgen.pages.comparing.run_scores import NOT_COMPARABLE, OVERLAP
 
 
 def compared(*projects: Path) -> Comparison:
-    return comparison(read_runs(projects))
+    return compare_runs(read_runs(projects))
 
 
 def verdicts(found: Comparison, place: int = 1) -> dict[str, str]:
-    return {row.label: row.cells[place].verdict for block in found.blocks for row in block.rows}
+    return {row.label: row.cells[place].outcome for table in found.tables for row in table.rows}
 
 
 @pytest.fixture
@@ -37,22 +39,22 @@ def test_equal_runs_differ_in_nothing(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert (found.reasons, found.doubts, found.missing, found.settings) == ([], [], [], [])
     assert set(verdicts(found).values()) == {OVERLAP, ""}  # "": latents have no interval
-    assert found.readings == ["second beside first: of 6 scores no difference beyond the intervals in 6."]
+    assert found.findings == ["second beside first: of 6 scores no difference beyond the intervals in 6."]
 
 
 def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path]) -> None:
     first, second = two
     change(second, "autoencoder", lambda c: c["training"].update(epochs=16, patience=None))
-    change(second, "diffusion", lambda c: c["scale"].update(mean=[7.0], posterior="mean"))
-    change(second, "diffusion", lambda c: c["network"].update(channels=[32, 64]))
+    change(second, "prior", lambda c: c["scale"].update(mean=[7.0], posterior="mean"))
+    change(second, "prior", lambda c: c["network"].update(channels=[32, 64]))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     change(second, "latents", lambda c: c.update(flips=[]))
-    assert [(one.name, one.values) for one in compared(first, second).settings] == [
+    assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.flips", ["[x, y]", "[]"]),
         ("autoencoder.training.epochs", ["8", "16"]),
         ("autoencoder.training.patience", ["–", "null"]),
-        ("diffusion.network.channels", ["[16, 32]", "[32, 64]"]),
-        ("diffusion.posterior", ["draw", "mean"]),
+        ("prior.network.channels", ["[16, 32]", "[32, 64]"]),
+        ("prior.posterior", ["draw", "mean"]),
         ("sampling.steps", ["10", "20"]),
     ]
 
@@ -62,12 +64,10 @@ def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
     kept = {"seed": 0, "data": {"key": None, "flips": ["x"]}, "gates": {"ssim": [0.9, 0.8]}}
     change(first, "summary", lambda c: c.update(settings=kept))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
-    assert [one.name for one in compared(first, second).settings] == [
-        "sampling.steps"
-    ]  # of what both recorded
+    assert [row[0] for row in compared(first, second).settings] == ["sampling.steps"]  # of what both recorded
     other = {**kept, "data": {"key": "points", "flips": ["x"]}, "gates": {"ssim": [0.7, 0.6]}}
     change(second, "summary", lambda c: c.update(settings=other))
-    assert [(one.name, one.values) for one in compared(first, second).settings] == [
+    assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.key", ["null", "points"]),
         ("gates.ssim", ["[0.9, 0.8]", "[0.7, 0.6]"]),
     ]
@@ -76,19 +76,19 @@ def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
 def test_digits_tell_values_apart_and_a_missing_part_is_no_difference(two: tuple[Path, Path]) -> None:
     first, second = two
     change(second, "autoencoder", lambda c: c["training"].update(learning_rate=2e-3 + 1e-12))
-    (second / "results" / PARTS["diffusion"][0]).unlink()
+    (second / "results" / PARTS["prior"][0]).unlink()
     found = compared(first, second)
-    ((name, values),) = [(one.name, one.values) for one in found.settings]
+    ((name, *values),) = found.settings
     assert name == "autoencoder.training.learning_rate"
     assert [float(value) for value in values] == [2e-3, 2e-3 + 1e-12]
-    assert found.missing == ["second: no settings of the denoiser (diffusion/config.json)"]
+    assert found.missing == ["second: no settings of the denoiser (prior/config.json)"]
 
 
 def test_another_train_split_is_a_difference_and_no_obstacle(two: tuple[Path, Path]) -> None:
     manifest = two[1] / "results" / "voxels" / "train.csv"
     manifest.write_text("".join(manifest.read_text().splitlines(keepends=True)[:-1]))
     found = compared(*two)
-    ((name, values),) = [(one.name, one.values) for one in found.settings]
+    ((name, *values),) = found.settings
     assert name == "train volumes"
     assert [value.split()[0] for value in values] == ["3", "2"]
     assert found.reasons == []
@@ -120,7 +120,7 @@ def test_verdicts_follow_direction_and_intervals(
     assert set(verdicts(found, 0).values()) == {""}
     said = {OVERLAP: "no difference beyond the intervals in 6"}
     where = f"{'reconstruction' if part == 'reconstruction' else 'samples'}: {label}"
-    assert said.get(verdict, f"of 6 scores {verdict} in 1 ({where})") in found.readings[0]
+    assert said.get(verdict, f"of 6 scores {verdict} in 1 ({where})") in found.findings[0]
 
 
 def test_copies_are_judged_by_their_share(two: tuple[Path, Path]) -> None:
@@ -128,7 +128,7 @@ def test_copies_are_judged_by_their_share(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert verdicts(found)["In voxels"] == "worse"
     assert verdicts(found)["In the latent space"] == OVERLAP
-    assert found.blocks[-1].rows[0].references == ["1 %"]
+    assert found.tables[-1].rows[0].cells[-1].lines == ["1 %"]
 
 
 def test_other_test_volumes_are_not_comparable(two: tuple[Path, Path]) -> None:
@@ -137,14 +137,14 @@ def test_other_test_volumes_are_not_comparable(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert found.reasons == ["second beside first: other test volumes: of 3 and 2 volumes 2 are the same"]
     assert set(verdicts(found).values()) == {NOT_COMPARABLE, ""}
-    assert found.readings == ["second beside first: not comparable."]
+    assert found.findings == ["second beside first: not comparable."]
 
 
 def test_the_same_ids_with_other_voxels_are_other_volumes(two: tuple[Path, Path]) -> None:
     first, second = read_runs(two)
     assert second.test is not None
     changed = replace(second, test=second.test | {"test-1": "other"})
-    (reason,) = comparability(first, changed).reasons
+    (reason,) = check_comparability(first, changed).reasons
     assert reason == "other test volumes: the ids are the same, but 1 of 3 and 3 volumes differ"
 
 
@@ -183,7 +183,7 @@ def test_grid_and_law_must_be_the_same(
     change(two[1], part, lambda content: content.update(changed))
     found = compared(*two)
     assert found.reasons == ([f"second beside first: {reason}"] if reason else [])
-    assert [one.name for one in found.settings] == [f"data.{part}.{name}" for name in changed]
+    assert [row[0] for row in found.settings] == [f"data.{part}.{name}" for name in changed]
 
 
 def test_grid_and_law_are_also_found_in_the_artefacts(two: tuple[Path, Path]) -> None:
@@ -199,10 +199,10 @@ def test_sets_of_other_sizes_are_not_compared(two: tuple[Path, Path]) -> None:
     change(two[1], "samples", set_value("occupancy", 0.5, n=4))
     found = compared(*two)
     assert found.doubts == [
-        "second beside first: scores (samples) rest on 6 and 4 volumes a set: "
+        "second beside first: scores (samples) rest on 6 and 4 volumes per set: "
         "those of different n are not compared"
     ]
-    assert found.blocks[1].sizes == "first: 6 volumes a set; second: 4 volumes a set"
+    assert found.tables[1].sizes == "first: 6 volumes per set; second: 4 volumes per set"
     assert verdicts(found)["occupancy"] == NOT_COMPARABLE
     assert verdicts(found)["1-NNA"] == OVERLAP
 
@@ -212,15 +212,15 @@ def test_a_metric_that_means_something_else_is_another(two: tuple[Path, Path]) -
     change(two[1], "samples", lambda c: c["metrics"]["1-nna"].update(train=estimate(0.6)))
     found = compared(*two)
     assert verdicts(found)["1-NNA"] == NOT_COMPARABLE
-    rows = {row.label: row for block in found.blocks for row in block.rows}
-    assert rows["1-NNA"].references == ["first: 52.0 % [50.0, 54.0]", "second: 60.0 % [58.0, 62.0]"]
+    rows = {row.label: row for table in found.tables for row in table.rows}
+    assert rows["1-NNA"].cells[-1].lines == ["first: 52.0 % [50.0, 54.0]", "second: 60.0 % [58.0, 62.0]"]
 
 
 def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b, c = (write_run(tmp_path / name) for name in "abc")
     change(b, "reconstruction", set_value("psnr", 40.0, 0.5))
     shutil.rmtree(c / "results" / "evaluation")
-    shutil.rmtree(c / "results" / "diffusion")
+    shutil.rmtree(c / "results" / "prior")
     assert main(["compare", str(a), str(b / "results"), str(c)]) == 0
     lines = [re.split(r" {3,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["PSNR", "higher", "31.2 dB [30.7, 31.7]", "40.0 dB [39.5, 40.5] better", "–", "–"] in lines
@@ -230,14 +230,14 @@ def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFix
     words = "\n".join(" ".join(line) for line in lines)
     assert "b beside a: of 6 scores better in 1 (reconstruction: PSNR)" in words
     assert "c beside a: they share no score." in words
-    assert "c: no settings of the denoiser (diffusion/config.json); no scores of the autoencoder" in words
+    assert "c: no settings of the denoiser (prior/config.json); no scores of the autoencoder" in words
 
 
 def test_the_first_run_may_be_the_one_without_scores(two: tuple[Path, Path]) -> None:
     shutil.rmtree(two[0] / "results" / "evaluation")
     found = compared(*two)
     assert set(verdicts(found).values()) == {""}
-    assert found.readings == ["second beside first: they share no score."]
+    assert found.findings == ["second beside first: they share no score."]
 
 
 def test_columns_stand_below_one_another(two: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -292,13 +292,13 @@ def test_losses_and_times(two: tuple[Path, Path]) -> None:
         ["Autoencoder: last validation loss", "0.5", "–"],
         ["Autoencoder: lowest validation loss", "0.25 (epoch 2)", "–"],
     ]
-    assert [curve.run for curve in curves(runs, "autoencoder")] == ["first"]
-    assert loss_picture(curves(runs, "diffusion"), "t") == loss_picture(curves(runs, "diffusion"), "t")
+    assert [curve.label for curve in validation_curves(runs, "autoencoder")] == ["first"]
+    assert len({png(draw_validation(validation_curves(runs, "prior"), "t")) for _ in range(2)}) == 1
     write_json(two[0] / "results" / "logs" / "environment.json", {"cpu": {"name": "fast"}, "gpus": []})
-    assert times(runs) == [["cpu", "name fast", "–"], ["sample", "1 min 15 s", "1 min 15 s"]]
+    assert compare_times(runs) == [["cpu", "name fast", "–"], ["sample", "1 min 15 s", "1 min 15 s"]]
 
 
 def test_losses_in_other_latents_are_said_to_be_others(two: tuple[Path, Path]) -> None:
     assert not compared(*two).other_latents
-    change(two[1], "diffusion", lambda c: c["made_from"].update(autoencoder="4567"))
+    change(two[1], "prior", lambda c: c["made_from"].update(autoencoder="4567"))
     assert compared(*two).other_latents

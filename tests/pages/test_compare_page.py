@@ -16,9 +16,9 @@ from compare_fixture import change, set_value, write_run
 from elements import Elements
 from report_fixture import SCANS
 from voxgen.cli.main import main
-from voxgen.pages.comparing.comparison import comparison
-from voxgen.pages.comparing.page import comparison_page
-from voxgen.pages.comparing.runs import read_runs
+from voxgen.pages.comparing.comparison import compare_runs
+from voxgen.pages.comparing.comparison_page import comparison_page
+from voxgen.pages.comparing.finished_runs import read_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -53,7 +53,7 @@ def scene_contents(html: str) -> list[dict[str, Any]]:
 
 def page_of(*projects: Path) -> str:
     runs = read_runs(projects)
-    return comparison_page(runs, comparison(runs))
+    return comparison_page(runs, compare_runs(runs))
 
 
 def test_scenes_show_the_samples_that_all_runs_have(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_page_that_cannot_be_written_is_said(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_comparing_does_without_torch() -> None:
-    assert heavy_after("voxgen.cli.compare", "voxgen.pages.comparing.page") == []
+    assert heavy_after("voxgen.cli.compare", "voxgen.pages.comparing.comparison_page") == []
 
 
 STARTED = "[...document.querySelectorAll('.stage')].every(one => one.dataset.ready == 'yes')"

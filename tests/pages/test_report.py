@@ -9,12 +9,13 @@ import pytest
 
 from elements import Elements
 from report_fixture import COUNTS, SCANS, write_data, write_report, write_scores
+from voxgen.figures.sheet import pick_evenly
 from voxgen.io.files import digest, read_table, write_json, write_table
 from voxgen.pages.provenance import duration, environment_rows, time_rows
-from voxgen.pages.report import report_page
-from voxgen.pages.shown import SHOWN, VOXELS, scenes, spread, thinned
-from voxgen.pages.sources import Run
-from voxgen.pages.tables import verdict_line
+from voxgen.pages.report_inputs import Run
+from voxgen.pages.report_page import report_page
+from voxgen.pages.report_tables import word_verdict
+from voxgen.pages.sample_scenes import SHOWN, VOXELS, report_scenes, thin_out
 from voxgen.volumes.nifti import write_volume
 
 ORDER = [
@@ -120,37 +121,37 @@ def test_a_figure_without_a_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_scans_have_no_points(tmp_path: Path) -> None:
-    html = scenes(write_data(tmp_path, SCANS))
+    html = report_scenes(write_data(tmp_path, SCANS))
     assert '"volume"' in html
     assert POINTS not in html
-    assert POINTS in scenes(write_data(tmp_path / "counts", COUNTS))
+    assert POINTS in report_scenes(write_data(tmp_path / "counts", COUNTS))
 
 
 def test_empty_volumes_and_no_samples_are_shown_as_what_they_are(tmp_path: Path) -> None:
     data = write_data(tmp_path, COUNTS, n=1)
     empty = np.zeros(COUNTS.shape, np.float32)
     write_volume(data.samples / "sample-0.nii.gz", empty, COUNTS.origin, COUNTS.spacing, COUNTS.unit)
-    assert scenes(data).count(POINTS) == 1
+    assert report_scenes(data).count(POINTS) == 1
     table = data.samples / "samples.csv"
     write_table(table, [], list(read_table(table)[0]))
-    assert scenes(data).count('class="scene"') == 1
+    assert report_scenes(data).count('class="scene"') == 1
     write_table(data.splits["test"], [], list(read_table(data.splits["train"])[0]))
-    assert scenes(data) == ""
+    assert report_scenes(data) == ""
 
 
 def test_the_shown_volumes_fit_into_a_page() -> None:
     rows = [{"id": str(i)} for i in range(100)]
-    assert [row["id"] for row in spread(rows, 3)] == ["0", "50", "99"]
-    assert spread(rows[:2], SHOWN) == rows[:2]
-    assert spread([], SHOWN) == []
+    assert [row["id"] for row in pick_evenly(rows, 3)] == ["0", "50", "99"]
+    assert pick_evenly(rows[:2], SHOWN) == rows[:2]
+    assert pick_evenly([], SHOWN) == []
     large = np.zeros((200, 200, 201), np.float32)
     large[101, 50, 200] = 7.0
-    fewer = thinned(large, VOXELS, counts=True)
+    fewer = thin_out(large, VOXELS, counts=True)
     assert fewer.size < VOXELS
     assert fewer[50, 25, 100] == 7.0
     assert fewer.sum() == 7.0
-    assert thinned(large, VOXELS, counts=False).shape == fewer.shape
-    assert thinned(large[:50], VOXELS, counts=True).shape == (50, 200, 201)
+    assert thin_out(large, VOXELS, counts=False).shape == fewer.shape
+    assert thin_out(large[:50], VOXELS, counts=True).shape == (50, 200, 201)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_the_shown_volumes_fit_into_a_page() -> None:
     ],
 )
 def test_the_verdict_says_first_what_asks_for_attention(sections: dict[str, str], words: str) -> None:
-    assert verdict_line({"sections": {name: {"verdict": v} for name, v in sections.items()}}) == words
+    assert word_verdict({"sections": {name: {"verdict": v} for name, v in sections.items()}}) == words
 
 
 def test_times_that_could_not_be_measured(tmp_path: Path) -> None:
@@ -185,6 +186,6 @@ def test_a_test_split_in_its_own_units_keeps_them(tmp_path: Path) -> None:
     data = write_data(tmp_path, COUNTS, n=1)
     template = replace(COUNTS, unit="unitless", placement="cloud", cloud_unit="nm", spacing=(0.1,) * 3)
     write_json(data.grid, template.to_json())
-    real, generated = scenes(data).split("</figure>")[:2]
+    real, generated = report_scenes(data).split("</figure>")[:2]
     assert '"words": "10 µm × 10 µm × 2.5 µm"' in real
     assert '"words": "2.4 × 2.4 × 0.8"' in generated

@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from voxgen.figures.sheet import colour_scale
-from voxgen.pages.viewer import Choice, cloud_choice, scene, script, style, volume_choice
+from voxgen.pages.scenes import Choice, cloud_choice, scene, script, style, volume_choice
 
 RNG = np.random.default_rng(0)
 COUNTS_XYZ = RNG.poisson(0.3, (5, 4, 3)).astype(np.float32)

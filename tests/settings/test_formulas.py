@@ -151,8 +151,8 @@ def test_a_function_that_moves_to_another_module_changes_nothing(package: Path) 
         ("models/first_stage/kl.py", "kl_C = 0.5 *", "kl_C = 1.5 *", {"train_autoencoder"}),
         (
             "io/latent_shards.py",
-            "std_BCXYZ.astype(np.float16",
-            "std_BCXYZ.astype(np.float32",
+            "std_BCxyz.astype(np.float16",
+            "std_BCxyz.astype(np.float32",
             {"encode_latents"},
         ),
     ],
@@ -170,8 +170,8 @@ def test_a_changed_formula_counts_for_the_stages_that_reach_it(
     ("module", "old", "new", "reached_by"),
     [
         ("models/first_stage/kl.py", "DEAD = 0.01", "DEAD = 0.02", {"train_autoencoder"}),
-        ("stages/evaluate_memorisation.py", "QUANTILE = 0.01", "QUANTILE = 0.02", {"evaluate_memorisation"}),
-        ("batches/latent_batches.py", "VALIDATION_TIMES = 8", "VALIDATION_TIMES = 9", {"train_diffusion"}),
+        ("evaluation/copy_search.py", "QUANTILE = 0.01", "QUANTILE = 0.02", {"evaluate_memorisation"}),
+        ("models/prior/diffusion.py", "VALIDATION_TIMES = 8", "VALIDATION_TIMES = 9", {"train_diffusion"}),
     ],
 )
 def test_a_changed_constant_counts(

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
+from pydantic import Field
 from pydantic.fields import FieldInfo
 from snakemake.utils import update_config
 
 from voxgen.errors import InputError
 from voxgen.settings.base import Section
-from voxgen.settings.loading import canonical, json_schema, load_settings, only
+from voxgen.settings.clouds import CloudSettings
+from voxgen.settings.loading import canonical, checked, given_by, json_schema, load_settings, value_at
 from voxgen.settings.sections import Settings
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -82,11 +84,14 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
     ("overlay", "message"),
     [
         ("sampling: {stps: 3}", r"sampling\.stps: unknown key; did you mean steps\?"),
-        ("autoencoder: {network: {chanels: [8]}}", r"autoencoder\.network\.chanels: .* mean channels\?"),
+        (
+            "autoencoder: {kl: {network: {chanels: [8]}}}",
+            r"autoencoder\.kl\.network\.chanels: .* mean channels\?",
+        ),
         ("qqq: 1", "qqq: unknown key; known here: seed, data, autoencoder, .*machine"),
         (
-            "autoencoder: {kl_weight: 1e-4}",
-            r"kl_weight: .*valid number, found '1e-4'; YAML reads 1e-4 as text: write 1\.0e-4",
+            "autoencoder: {kl: {losses: {kl: {weight: 1e-4}}}}",
+            r"losses\.kl\.weight: .*valid number, found '1e-4'; YAML reads 1e-4 as text: write 1\.0e-4",
         ),
         ("seed: 1.5", "seed: .*valid integer, found 1.5"),
         ("seed: -1", "seed: .*greater than or equal to 0, found -1"),
@@ -101,7 +106,7 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
             r"data\.grid\.bounds along y: min 3 is not below max 2",
         ),
         ("data: {grid: {bounds: [[0, .inf], [0, 1], [0, 1]]}}", r"bounds\.0\.1: .*finite"),
-        ("autoencoder: {training: {learning_rate: .inf}}", r"learning_rate: .*finite"),
+        ("autoencoder: {kl: {training: {learning_rate: .inf}}}", r"learning_rate: .*finite"),
         ("data: {split: {train: 0.5}}", r"data\.split\.train \+ val \+ test is 0\.75, expected 1"),
         ("data: {split: {train: 1.5}}", r"data\.split\.train: .*less than 1"),
         ("data: {source: h5}", r"data\.files: empty, but source is h5: give name: path"),
@@ -110,17 +115,18 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ("data: {flips: [x, y, x]}", r"data\.flips: x, y, x names an axis twice"),
         ("data: {synthetic: {filaments: [5, 2]}}", r"filaments: the fewest \(5\) exceed the most \(2\)"),
         ("evaluation: {ssim_window: 6}", r"evaluation\.ssim_window: 6 is even"),
-        ("autoencoder: {network: {channels: [], attention_levels: []}}", "channels: empty"),
+        ("autoencoder: {kl: {network: {channels: [], attention_levels: []}}}", "channels: empty"),
         (
-            "autoencoder: {network: {channels: [8, 16], attention_levels: [true]}}",
+            "autoencoder: {kl: {network: {channels: [8, 16], attention_levels: [true]}}}",
             "channels has 2 levels, attention_levels 1",
         ),
         (
-            "autoencoder: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}",
+            "autoencoder: {kl: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}}",
             "norm_groups 5 does not divide the width 16",
         ),
         (
-            "diffusion: {network: {channels: [64, 128], attention_levels: [false, true], head_channels: 48}}",
+            "prior: {diffusion: {network: {channels: [64, 128], attention_levels: [false, true], "
+            "head_channels: 48}}}",
             "head_channels 48 does not divide the width 128",
         ),
     ],
@@ -133,8 +139,8 @@ def test_refusals_name_the_key_and_what_was_found(overlay: str, message: str) ->
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> None:
     networks = (
-        "autoencoder: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}, "
-        "diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}"
+        "autoencoder: {kl: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}}, "
+        "prior: {diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}}"
     )
     shape = [64, 64, 64]
     shape[axis] = 42
@@ -147,7 +153,8 @@ def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> No
     shape[axis] = 40
     settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
     assert settings.data.grid.shape[axis] == 40
-    assert (settings.autoencoder.network.factor, settings.diffusion.network.factor) == (4, 2)
+    assert settings.autoencoder.chosen.factors == (4, 4, 4)
+    assert settings.prior.chosen.factors == (2, 2, 2)
 
 
 def test_a_missing_key_points_at_config_yaml() -> None:
@@ -171,8 +178,9 @@ def test_canonical_does_not_depend_on_any_order() -> None:
     turned = {name: config[name] for name in reversed(config)}
     turned["data"] = {name: config["data"][name] for name in reversed(config["data"])}
     settings, again = load_settings(config), load_settings(turned)
-    text = canonical(settings, "seed", "data.grid", "sampling", code="c", more="m")
-    assert text == canonical(again, "sampling", "data.grid", "seed", more="m", code="c")
+    given = {"seed": "seed", "grid": "data.grid", "settings": "sampling"}
+    text = canonical(settings, given, code="c", more="m")
+    assert text == canonical(again, {name: given[name] for name in reversed(given)}, more="m", code="c")
     assert json.loads(text)["settings"]["data.grid"]["shape"] == config["data"]["grid"]["shape"]
 
 
@@ -180,23 +188,65 @@ def test_canonical_does_not_depend_on_any_order() -> None:
     "overlay", ["seed: 77", "data: {grid: {sigma: 1.52}}", "data: {grid: {bounds: cloud}}"]
 )
 def test_canonical_tells_values_apart(overlay: str) -> None:
-    sections = ("seed", "data.grid")
-    assert canonical(changed(overlay), *sections) != canonical(load_settings(defaults()), *sections)
-    text = canonical(changed(overlay), "sampling", code="1")
-    assert text == canonical(load_settings(defaults()), "sampling", code="1")
-    assert text != canonical(load_settings(defaults()), "sampling", code="2")
+    given, other = {"seed": "seed", "grid": "data.grid"}, {"settings": "sampling"}
+    assert canonical(changed(overlay), given) != canonical(load_settings(defaults()), given)
+    text = canonical(changed(overlay), other, code="1")
+    assert text == canonical(load_settings(defaults()), other, code="1")
+    assert text != canonical(load_settings(defaults()), other, code="2")
 
 
-def test_only_shows_what_is_declared_and_the_machine() -> None:
+def test_what_is_given_is_what_is_declared_in_its_own_type() -> None:
     settings = load_settings(defaults())
-    visible = only(settings, canonical(settings, "data.grid", "data.intensity.quantile", "seed", code="c"))
-    assert visible.data.grid == settings.data.grid
-    assert visible.data.intensity.quantile == settings.data.intensity.quantile
-    assert (visible.seed, visible.machine) == (settings.seed, settings.machine)
-    for hidden in ("sampling", "data.key", "data.intensity.law", "autoencoder"):
-        *parents, name = hidden.split(".")
-        section = visible
-        for parent in parents:
-            section = getattr(section, parent)
-        with pytest.raises(AttributeError, match=name):
-            getattr(section, name)
+    given = {"settings": "data.clouds", "shape": "data.grid.shape", "whole": "science"}
+    found = given_by(settings, canonical(settings, given))
+    assert found == {
+        "settings": settings.data.clouds,
+        "shape": settings.data.grid.shape,
+        "whole": settings.model_dump(mode="json", exclude={"machine"}),
+    }
+    assert type(found["settings"]) is CloudSettings
+    with pytest.raises(InputError, match=r"there is no data\.grd\.shape: no grd in DataSettings"):
+        canonical(settings, {"shape": "data.grd.shape"})
+
+
+class Round(Section):
+    """One kind."""
+
+    kind: Literal["round"]
+    radius: float
+
+
+class Square(Section):
+    """Another kind."""
+
+    kind: Literal["square"]
+    edge: float
+
+
+class Drawing(Section):
+    """A union by its tag, an optional section, and a list of either kind."""
+
+    shape: Annotated[Round | Square, Field(discriminator="kind")]
+    frame: Square | None
+    shapes: tuple[Round | Square, ...]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"shape": {"kind": "square", "egde": 1.0}}, r"config: shape\.egde: unknown key; did you mean edge"),
+        ({"shape": {"kind": "oval"}}, "config: shape: .*'oval' .*'round', 'square'"),
+        ({"frame": {"kind": "square", "egde": 1.0}}, r"config: frame\.egde: unknown key; did you mean edge"),
+        ({"frame": 3}, "config: frame: .*object, found 3"),
+        (
+            {"shapes": [{"kind": "round", "x": 1.0}]},
+            r"config: shapes\.0\.x: unknown key; known here: kind, rad",
+        ),
+        ({"farme": None}, r"config: farme: unknown key; did you mean frame"),
+    ],
+)
+def test_keys_of_unions_and_optional_sections_are_told_as_well(changes: dict[str, Any], message: str) -> None:
+    whole = {"shape": {"kind": "round", "radius": 1.0}, "frame": None, "shapes": []}
+    assert value_at(checked(Drawing, whole), "frame.edge") is None
+    with pytest.raises(InputError, match=message):
+        checked(Drawing, whole | changes)

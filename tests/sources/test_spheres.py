@@ -90,9 +90,9 @@ def test_a_table_keeps_every_digit_and_a_broken_one_is_refused(tmp_path: Path) -
     assert read_spheres(tmp_path / "a.csv") == draw_spheres(some(), SHAPE, 7, 3)
     for content in ("table,index\n0,0\n", (tmp_path / "a.csv").read_text() + "3,x\n"):
         (tmp_path / "b.csv").write_text(content)
-        with pytest.raises(InputError, match=r"b\.csv: no table of spheres.*centre_x.*run again"):
+        with pytest.raises(InputError, match=r"b\.csv: not a table of spheres.*centre_x.*run again"):
             read_spheres(tmp_path / "b.csv")
-    with pytest.raises(InputError, match="no table of spheres"):
+    with pytest.raises(InputError, match="not a table of spheres"):
         read_spheres(tmp_path / "missing.csv")
 
 

@@ -127,7 +127,7 @@ def test_reconstruction_is_scored_beside_its_baselines(tmp_path: Path) -> None:
         < content["metrics"]["sharpness"]["model"]["value"]
     )
     assert "above 0.5 counts" in content["metrics"]["dice"]["meaning"]
-    assert "a blurred input at" in content["metrics"]["ssim"]["reading"]
+    assert "a blurred input at" in content["metrics"]["ssim"]["finding"]
     ranked = sorted(content["volumes"], key=lambda volume: volume["ssim"])
     assert content["worst"] == [volume["id"] for volume in ranked[:5]]
     result = read_volume(out / "test-3.nii.gz")
@@ -158,8 +158,8 @@ def test_samples_of_the_same_kind_overlap_the_floor(tmp_path: Path) -> None:
                 metric[name]["low"] <= metric[name]["value"] <= metric[name]["high"]
                 or metric["group"] == "volumes"
             )
-        assert "beside a floor of" in metric["reading"]
-    assert "intervals overlap" in scores["metrics"]["1-nna chamfer"]["reading"]
+        assert "beside a floor of" in metric["finding"]
+    assert "intervals overlap" in scores["metrics"]["1-nna chamfer"]["finding"]
     assert scores["metrics"]["mmd chamfer"]["unit"] == "nm²"
     assert scores["metrics"]["mmd emd"]["unit"] == "nm"
     assert "5 clouds of 16 points" in scores["metrics"]["mmd emd"]["meaning"]
@@ -223,7 +223,7 @@ def test_bad_samples_are_seen(tmp_path: Path) -> None:
     assert metrics["diversity"] > 0.1
     assert scores["latent"]["drift"] is True
     assert "narrower" in scores["latent"]["cause"]
-    assert any("drift" in line for line in scores["reading"])
+    assert any("drift" in line for line in scores["findings"])
 
 
 @pytest.mark.parametrize("filled", [0, 5])
@@ -233,7 +233,7 @@ def test_empty_samples_are_counted_and_left_out_of_the_clouds(filled: int, tmp_p
     assert scores["empty"]["samples"] == 7 - filled
     assert scores["n_clouds"] == filled
     assert ("1-nna chamfer" in scores["metrics"]) is (filled > 1)
-    assert any("empty" in line for line in scores["reading"])
+    assert any("empty" in line for line in scores["findings"])
 
 
 def test_samples_that_are_missing_or_infinite_are_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_light_stages_do_without_torch(stage: str) -> None:
 
 
 def test_figures_do_without_torch_and_pyplot() -> None:
-    figures = ("history", "spectrum", "splits", "volumes")
+    figures = ("training_curves", "power_spectra", "split_sheets", "volume_sheets")
     assert heavy_after(*(f"voxgen.figures.{name}" for name in figures)) == []
 
 

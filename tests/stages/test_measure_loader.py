@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from conftest import trained_for
 from voxgen.batches import volume_batches as reading
 from voxgen.errors import InputError
 from voxgen.io.files import read_table
@@ -21,11 +22,10 @@ SECONDS, BATCH, N = 0.03, 2, 6
 
 def measured(voxels: Path, out: Path, settings: Settings, batch: int = BATCH) -> list[dict[str, str]]:
     """The table that the stage writes."""
-    training = settings.autoencoder.training.model_copy(update={"batch": batch})
     measure_loader(
         (voxels / "train.csv", voxels / "train"),
         *(voxels / "intensity.json", out / "loader.csv", out / "loader.png"),
-        settings.autoencoder.model_copy(update={"training": training}),
+        trained_for(settings.autoencoder, batch=batch),
         *(("x",), ("xy",), settings.seed, settings.machine),
     )
     return read_table(out / "loader.csv")
@@ -69,6 +69,6 @@ def test_slow_volumes_are_waited_for_where_nothing_reads_them_ahead(
 
 
 def test_a_single_batch_is_refused(voxels: Path, tmp_path: Path, settings: Settings) -> None:
-    with pytest.raises(InputError, match=r"train\.csv: 6 volumes, expected two batches of 6; lower autoenc"):
+    with pytest.raises(InputError, match=r"train\.csv: 6 volumes, expected two batches of 6; lower the"):
         measured(voxels, tmp_path, settings, batch=N)
     assert not list(tmp_path.iterdir())

@@ -13,9 +13,10 @@ from scipy.ndimage import gaussian_filter
 
 from voxgen.batches.views import views
 from voxgen.errors import InputError
+from voxgen.evaluation.copy_search import DRAWN
 from voxgen.io.files import read_json, write_json, write_table
 from voxgen.io.latent_shards import COLUMNS, write_latents
-from voxgen.models.whitening import LatentScale
+from voxgen.models.whitening import Whitening
 from voxgen.settings.machine import Machine
 from voxgen.stages import evaluate_memorisation as stage
 from voxgen.stages.evaluate_memorisation import evaluate_memorisation
@@ -29,7 +30,7 @@ MACHINE = Machine.model_validate_json(json.dumps(CONFIG["machine"] | {"device": 
 GRID = fixed_grid((8, 8, 8), ((0, 800), (0, 800), (0, 800)), "nm", "density", 1.0)
 LAW = Intensity("log1p", 1.5)
 FLIPS = ("x", "y")
-SCALE = LatentScale((0.5,), (2.0,), "mean")
+SCALE = Whitening((0.5,), (2.0,), "mean")
 
 
 class Halving:
@@ -123,7 +124,7 @@ def test_new_volumes_are_no_copies(tmp_path: Path) -> None:
 def test_all_copies_count(tmp_path: Path) -> None:
     content = judged(tmp_path, lambda train: [one + gaussian_filter(one, 1) * 0.01 for one in train])
     assert [space["share"]["value"] for space in content["spaces"].values()] == [1, 1]
-    assert len({pair["sample"] for pair in content["spaces"]["latent"]["pairs"]}) == stage.DRAWN
+    assert len({pair["sample"] for pair in content["spaces"]["latent"]["pairs"]}) == DRAWN
 
 
 def test_latents_of_another_autoencoder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

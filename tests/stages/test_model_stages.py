@@ -8,9 +8,11 @@ import h5py
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from matplotlib.image import imread
 from safetensors.numpy import load_file, save_file
 
+from conftest import trained_for
 from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
@@ -20,7 +22,8 @@ from voxgen.io.latent_shards import read_latents
 from voxgen.io.shards import Shard
 from voxgen.models.codec import load_autoencoder
 from voxgen.models.folder import weights_digest
-from voxgen.models.whitening import LatentScale
+from voxgen.models.kinds import build_first_stage, build_prior
+from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.writing import Form, write_clouds
@@ -47,7 +50,7 @@ def redrawn(results: Path, out: Path, settings: Settings, **given: Path) -> np.n
     """The samples drawn once more, in one shard and one at a time."""
     draw_samples(
         given.get("autoencoder", results / "autoencoder"),
-        given.get("diffusion", results / "diffusion"),
+        given.get("prior", results / "prior"),
         given.get("scale", results / "latents/scale.json"),
         given.get("grid", results / "grid.json"),
         *(out, Shard(0, 1), settings.sampling, settings.seed),
@@ -59,11 +62,10 @@ def redrawn(results: Path, out: Path, settings: Settings, **given: Path) -> np.n
 def retrained(results: Path, voxels: Path, out: Path, settings: Settings, **changes: object) -> Path:
     """The autoencoder trained again beside a copy of its state; returns the folder of states."""
     state = shutil.copytree(results / "state/autoencoder", out / "state", dirs_exist_ok=True)
-    training = settings.autoencoder.training.model_copy(update=changes)
     train_autoencoder(
         *((voxels / f"{split}.csv", voxels / split) for split in ("train", "val")),
         *(voxels / "grid.json", voxels / "intensity.json", out, state),
-        settings.autoencoder.model_copy(update={"training": training}),
+        trained_for(settings.autoencoder, **changes),
         *(settings.data.flips, settings.data.rotations, settings.seed),
         settings.machine.model_copy(update={"batch": 3, "cache_gb": 1e-6, "checkpoint_minutes": 1.0}),
     )
@@ -77,8 +79,8 @@ def test_the_autoencoder_says_what_it_is(results: Path, voxels: Path, settings: 
     assert config["kind"] == "autoencoder"
     assert config["grid"] == read_json(voxels / "grid.json")
     assert config["intensity"] == {"law": "log1p", "divisor": np.log1p(2)}
-    assert config["network"] == settings.autoencoder.network.model_dump(mode="json")
-    assert config["training"] == settings.autoencoder.training.model_dump(mode="json")
+    assert config["settings"] == settings.autoencoder.model_dump(mode="json", exclude={"source"})
+    assert config["settings"]["kl"]["training"]["epochs"] == 12
     assert config["seed"] == settings.seed
     files = {"train": "train.csv", "val": "val.csv", "grid": "grid.json", "law": "intensity.json"}
     assert config["made_from"] == {name: digest(voxels / file) for name, file in files.items()}
@@ -153,15 +155,16 @@ def test_the_scale_is_that_of_the_train_latents(results: Path) -> None:
     assert recorded["autoencoder"] == weights_digest(results / "autoencoder")
 
 
-def test_the_denoiser_says_what_it_is(results: Path, voxels: Path, settings: Settings) -> None:
-    folder, latents = results / "diffusion", results / "latents"
+def test_the_prior_says_what_it_is(results: Path, voxels: Path, settings: Settings) -> None:
+    folder, latents = results / "prior", results / "latents"
     assert names(folder) == MODEL
     config = read_json(folder / "config.json")
-    assert (config["kind"], config["process"], config["latent_shape"]) == ("diffusion", "flow", [2, 4, 4, 4])
+    assert (config["kind"], config["latent_shape"]) == ("prior", [2, 4, 4, 4])
     assert config["scale"] == read_json(latents / "scale.json")
     assert config["grid"] == read_json(voxels / "grid.json")
     assert config["intensity"]["divisor"] == np.log1p(2)
-    assert config["network"] == settings.diffusion.network.model_dump(mode="json")
+    assert config["settings"] == settings.prior.model_dump(mode="json")
+    assert config["settings"]["diffusion"]["process"] == "flow"
     assert config["made_from"] == {
         "autoencoder": weights_digest(results / "autoencoder"),
         "scale": digest(latents / "scale.json"),
@@ -179,7 +182,7 @@ def test_sample_shards_hold_volumes_in_counts_where_the_grid_is(results: Path) -
         config = read_json(shard / "config.json")
         assert config["made_from"] == {
             "autoencoder": weights_digest(results / "autoencoder"),
-            "diffusion": weights_digest(results / "diffusion"),
+            "prior": weights_digest(results / "prior"),
         }
         assert config["grid"] == read_json(results / "autoencoder" / "config.json")["grid"]
         for row in rows:
@@ -271,23 +274,21 @@ def test_clouds_of_stacks_of_several_sizes_are_padded(
     assert len(set(found)) > 1
 
 
-def test_a_denoiser_of_another_autoencoder_is_refused(
-    results: Path, tmp_path: Path, settings: Settings
-) -> None:
+def test_a_prior_of_another_autoencoder_is_refused(results: Path, tmp_path: Path, settings: Settings) -> None:
     other = shutil.copytree(results / "autoencoder", tmp_path / "other")
     weights = load_file(other / "model.safetensors")
     first = next(iter(weights))
     save_file({**weights, first: weights[first] + np.float32(1e-3)}, other / "model.safetensors")
     ours, theirs = weights_digest(results / "autoencoder"), weights_digest(other)
-    with pytest.raises(InputError, match=f"diffusion: made for autoencoder '{ours}', found '{theirs}'"):
+    with pytest.raises(InputError, match=f"prior: made for autoencoder '{ours}', found '{theirs}'"):
         redrawn(results, tmp_path / "out", settings, autoencoder=other)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_denoiser_of_another_scale_is_refused(results: Path, tmp_path: Path, settings: Settings) -> None:
+def test_a_prior_of_another_scale_is_refused(results: Path, tmp_path: Path, settings: Settings) -> None:
     scale = read_json(results / "latents/scale.json")
     write_json(tmp_path / "scale.json", scale | {"std": [2 * std for std in scale["std"]]})
-    with pytest.raises(InputError, match=r"diffusion: made for scale .*, found "):
+    with pytest.raises(InputError, match=r"prior: made for scale .*, found "):
         redrawn(results, tmp_path / "out", settings, scale=tmp_path / "scale.json")
     assert not (tmp_path / "out").exists()
 
@@ -319,36 +320,43 @@ def test_volume_batches_depend_on_epoch_and_items_alone(
     law = load_autoencoder(results / "autoencoder", settings.machine).intensity
     stored = [Volumes(voxels / "train.csv", voxels / "train", law, cache_gb=gb) for gb in (1.0, 1e-9)]
     both = views(("x",), ())
-    kept, read = (VolumeBatches(volumes, settings.autoencoder, both, 0, "train") for volumes in stored)
-    volumes, noise = kept.batch(np.array([4, 0, 2]), epoch=3)
-    assert (volumes.shape, noise.shape) == ((3, 1, 8, 8, 8), (3, 2, 4, 4, 4))
-    alone, its_noise = read.batch(np.array([2]), epoch=3)
-    assert alone.equal(volumes[2:])
-    assert its_noise.equal(noise[2:])
-    drawn = [kept.batch(np.array([2]), epoch)[0][0, 0].numpy() for epoch in range(12)]
+    objective = build_first_stage(settings.autoencoder.model_dump(mode="json")).objective()
+    kept, read = (VolumeBatches(volumes, objective, both, None, 0, "train") for volumes in stored)
+    batch = kept.batch(np.array([4, 0, 2]), epoch=3)
+    shapes = {name: part.shape for name, part in batch.items()}
+    assert shapes == {"volume": (3, 1, 8, 8, 8), "noise": (3, 2, 4, 4, 4)}
+    alone = read.batch(np.array([2]), epoch=3)
+    assert alone["volume"].equal(batch["volume"][2:])
+    assert alone["noise"].equal(batch["noise"][2:])
+    drawn = [kept.batch(np.array([2]), epoch)["volume"][0, 0].numpy() for epoch in range(12)]
     mirror_images = [view(stored[0][2]) for view in both]
     seen = {tuple(np.array_equal(volume, image) for image in mirror_images) for volume in drawn}
     assert seen == {(True, False), (False, True)}
-    assert not kept.batch(np.array([2]), 4)[1].equal(its_noise)
+    assert not kept.batch(np.array([2]), 4)["noise"].equal(alone["noise"])
 
 
 @pytest.mark.parametrize("posterior", ["draw", "mean"])
-def test_latent_batches_are_whitened_addressed_draws(results: Path, posterior: str) -> None:
+def test_latent_batches_are_whitened_addressed_draws(
+    results: Path, settings: Settings, posterior: str
+) -> None:
     recorded = read_json(results / "latents/scale.json")
-    scale = LatentScale(tuple(recorded["mean"]), tuple(recorded["std"]), posterior)
+    scale = Whitening(tuple(recorded["mean"]), tuple(recorded["std"]), posterior)
     latents = Latents(results / "latents/train", scale)
     assert (len(latents), latents.shape) == (6, (2, 4, 4, 4))
-    batches = LatentBatches(latents, 0, "train")
-    z, noise, times = batches.batch(np.array([5, 1]), epoch=2)
-    for whole, alone in zip((z, noise, times), batches.batch(np.array([1]), epoch=2), strict=True):
-        assert alone.equal(whole[1:])
+    objective = build_prior(settings.prior.model_dump(mode="json"), latents.shape).objective()
+    batches = LatentBatches(latents, objective, 0, "train")
+    both, alone = batches.batch(np.array([5, 1]), epoch=2), batches.batch(np.array([1]), epoch=2)
+    assert both.keys() == alone.keys() == {"latent", "noise", "time"}
+    assert all(alone[name].equal(both[name][1:]) for name in both)
+    z, noise, times = both["latent"], both["noise"], both["time"]
+    assert times.dtype == torch.float32
     assert not noise[0].equal(noise[1])
     assert times[0] != times[1]
-    assert not batches.batch(np.array([1]), epoch=3)[1].equal(noise[1:])
+    assert not batches.batch(np.array([1]), epoch=3)["noise"].equal(noise[1:])
     means = np.concatenate([mean for mean, _ in read_latents(results / "latents/train")]).astype(np.float32)
     views = scale.whiten(means[[5, 11]])  # of item 5: as it is, and mirrored
     distance = np.abs(z[0].numpy() - views).max(axis=(1, 2, 3, 4)).min()
     assert (distance < 1e-6) == (posterior == "mean")
     assert 0 <= times.min() <= times.max() < 1
-    watched = LatentBatches(latents, 0, "validation").batch(np.arange(6), 0)[2]
+    watched = LatentBatches(latents, objective, 0, "validation").batch(np.arange(6), 0)["time"]
     assert watched.tolist() == [(i + 0.5) / 8 for i in range(6)]

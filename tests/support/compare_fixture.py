@@ -9,7 +9,7 @@ from matplotlib.image import imsave
 
 from report_fixture import COUNTS, estimate, write_data, write_scores
 from voxgen.io.files import read_json, write_json, write_table
-from voxgen.pages.comparing.runs import PARTS
+from voxgen.pages.comparing.finished_runs import PARTS
 from voxgen.volumes.grid import Grid
 
 LAW = {"law": "log1p", "divisor": 1.5}
@@ -25,16 +25,19 @@ def write_run(project: Path, grid: Grid = COUNTS, *, n: int = 3) -> Path:
     law = LAW if grid.holds_counts else {"law": "identity", "divisor": 1.0}
     write_json(results / "voxels" / "intensity.json", {**law, "quantile": 0.99, "n_train": n})
     carried = {"grid": grid.to_json(), "intensity": law, "seed": 0}
-    network = {"channels": [16, 32], "res_blocks": 1}
+    chosen = {"network": {"channels": [16, 32], "res_blocks": 1}, "training": TRAINING}
     for name, more in {
-        "autoencoder": {"kind": "autoencoder", "network": network, "training": TRAINING},
-        "diffusion": {"kind": "diffusion", "network": network, "training": TRAINING}
+        "autoencoder": {"kind": "autoencoder", "settings": {"kind": "kl", "patch": None, "kl": chosen}},
+        "prior": {
+            "kind": "prior",
+            "settings": {"kind": "diffusion", "posterior": "draw", "diffusion": chosen},
+        }
         | {"scale": {"mean": [0.5], "posterior": "draw"}, "made_from": {"autoencoder": "0123"}},
         "samples": {"kind": "samples", "sampling": {"samples": n, "steps": 10}},
     }.items():
         write_json(results / name / "config.json", carried | more)
     write_json(results / "latents" / "train" / "config.json", {"flips": ["x", "y"], "rotations": []})
-    for training in ("autoencoder", "diffusion"):
+    for training in ("autoencoder", "prior"):
         rows = [{"epoch": i, "val_loss": loss} for i, loss in enumerate((0.9, 0.25, 0.5), 1)]
         write_table(results / training / "history.csv", rows, ["epoch", "val_loss"])
     (results / "benchmarks").mkdir()

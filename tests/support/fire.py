@@ -12,12 +12,13 @@ from typing import Any
 
 import torch
 
+from conftest import trained_for
 from voxgen.settings.sections import Settings
 from voxgen.stages.train_autoencoder import train_autoencoder
 from voxgen.stages.train_diffusion import train_diffusion
 from voxgen.training.engine import Engine
 
-TRAININGS = ("autoencoder", "diffusion")
+TRAININGS = ("autoencoder", "prior")
 MODEL = {"model.safetensors", "config.json", "history.csv"}
 EPOCHS = 3
 STEPS = 2  # an epoch
@@ -54,12 +55,11 @@ class Fired:
         minutes = {"checkpoint_minutes": self.checkpoint_minutes, "max_minutes": self.max_minutes}
         machine = self.settings.machine.model_copy(update=minutes)
         lengths = {"epochs": EPOCHS, "schedule_epochs": EPOCHS}
-        section = self.settings.autoencoder if self.training == "autoencoder" else self.settings.diffusion
-        training = section.training.model_copy(update=lengths)
+        section = self.settings.autoencoder if self.training == "autoencoder" else self.settings.prior
         arguments: dict[str, Any] = {
             "out": self.model,
             "state": self.state,
-            "settings": section.model_copy(update={"training": training}),
+            "settings": trained_for(section, **lengths),
             "seed": self.settings.seed,
             "machine": machine,
         }

@@ -14,7 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from voxgen.errors import InputError
 from voxgen.machine.fabric import rank
-from voxgen.models.objective import Objective
+from voxgen.models.objective import Batch, Objective, Turn
 from voxgen.randomness import normal
 from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
@@ -48,12 +48,12 @@ class Points:
     def __len__(self) -> int:
         return self.n
 
-    def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
+    def batch(self, items: np.ndarray, epoch: int) -> dict[str, Tensor]:
         if self.notes:
             self._note(items, epoch, self.notes)
         x = np.stack([normal((1, 4, 4, 4), 0, "x", epoch, int(item)) for item in items])
         y = np.sin(x.sum((1, 2, 3, 4))).astype(np.float32)
-        return torch.from_numpy(x), torch.from_numpy(y)
+        return {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
 
     def _note(self, items: np.ndarray, epoch: int, notes: Path) -> None:
         notes.mkdir(parents=True, exist_ok=True)
@@ -77,15 +77,15 @@ class Small(Objective):
         self.model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.GroupNorm(2, 4), nn.Tanh(), nn.Flatten())
         self.model.append(nn.Linear(32, 1))
 
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        loss = (self.model(x)[:, 0] - y).square().mean()
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        loss = (self.model(batch["x"])[:, 0] - batch["y"]).square().mean()
         return {"loss": loss, "twice": 2 * loss.detach()}
 
 
 class Judged(Small):
     """The same with a judge, which is to tell what the model gives from what is wanted."""
 
-    turns: ClassVar[tuple[str, ...]] = ("model", "judge")
+    turns: ClassVar[tuple[Turn, ...]] = (Turn("model"), Turn("judge"))
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,8 @@ class Judged(Small):
         self._kept: list[Tensor | None] = [None] * len(list(self.judge.parameters()))
         self._first = next(self.model.parameters())
 
-    def forward(self, x: Tensor, y: Tensor, turn: str = "model") -> dict[str, Tensor]:
+    def forward(self, batch: Batch, turn: str = "model") -> dict[str, Tensor]:
+        x, y = batch["x"], batch["y"]
         if turn == "judge":
             given = self.model(x).detach()
             return {"loss": (self.judge(given).square() + (self.judge(y[:, None]) - 1).square()).mean()}

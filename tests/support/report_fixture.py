@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from voxgen.io.files import write_json, write_table
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.pages.sources import Data, Scores
+from voxgen.pages.report_inputs import Data, Scores
 from voxgen.stages.report import report
 from voxgen.volumes.grid import Grid, fixed_grid, rasterize, scan_grid
 from voxgen.volumes.manifest import COLUMNS, described
@@ -32,7 +32,7 @@ def estimate(value: float, spread: float = 0.02, n: int = 6) -> dict[str, Any]:
 
 def metric(label: str, unit: str, direction: str, **more: Any) -> dict[str, Any]:
     about = {"label": label, "unit": unit, "direction": direction, "meaning": f"what {label} measures"}
-    return about | {"reading": f"{label}: intervals overlap"} | more
+    return about | {"group": "", "finding": f"{label}: intervals overlap"} | more
 
 
 def volume(index: int, grid: Grid) -> NDArray[np.float32]:
@@ -92,24 +92,28 @@ def write_scores(folder: Path, *, counts: bool = True, label: str = "occupancy")
                 "1-nna": metric("1-NNA", "%", "towards 0.5", group="clouds", **some, train=estimate(0.52)),
             },
             "latent": {"mean": 0.0, "std": 1.0, "n": 6, "drift": False, "cause": ""},
-            "reading": ["occupancy 5 % [3, 7] beside a floor of 3 % [1, 5]: intervals overlap"],
+            "findings": ["occupancy 5 % [3, 7] beside a floor of 3 % [1, 5]: intervals overlap"],
             "spectrum": {},
         },
     )
     pairs = [{"sample": "sample-1", "train": "train-0", "distance": 0.82, "ratio": 1.04}]
     space = {"threshold": 0.8, "median_test": 1.2, "median_samples": 1.1, "n_train": 6, "pairs": pairs}
-    share = {"share": estimate(0.01), "reading": "1 % [-1, 3] are nearer than the threshold"}
+    share = {
+        "share": estimate(0.01),
+        "expected": 0.01,
+        "finding": "1 % [-1, 3] are nearer than the threshold",
+    }
     write_json(
         folder / "memorisation.json",
         {
             "quantile": 0.01,
             "spaces": {
-                "latent": {"label": "In the latent space", **share, **space},
-                "voxels": {"label": "In voxels", **share, **space},
+                "latent": metric("In the latent space", "%", "lower") | share | space,
+                "voxels": metric("In voxels", "%", "lower") | share | space,
             },
         },
     )
-    gate = {"metric": "SSIM", "value": "0.97 [0.95, 0.99]", "gate": "at least 0.95", "reading": "above"}
+    gate = {"metric": "SSIM", "value": "0.97 [0.95, 0.99]", "gate": "at least 0.95", "finding": "above"}
     write_json(
         folder / "summary.json",
         {
@@ -154,7 +158,7 @@ def write_report(folder: Path, *, grid: Grid = COUNTS, label: str = "occupancy",
     model.write_bytes(b"weights")
     image = folder / "figure.png"
     imsave(image, np.linspace(0, 1, 800 * 200).reshape(200, 800), cmap="viridis")
-    histories = [folder / training / "history.png" for training in ("autoencoder", "diffusion")]
+    histories = [folder / training / "history.png" for training in ("autoencoder", "prior")]
     for path in histories:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(image.read_bytes())
@@ -163,7 +167,7 @@ def write_report(folder: Path, *, grid: Grid = COUNTS, label: str = "occupancy",
         **{**vars(scores), "scores": scores.samples, **vars(data), "splits": list(data.splits.values())},
         **dict.fromkeys(("data", "preview", "spectrum", "pairs", "reconstructions"), image),
         **dict.fromkeys(("intensity", "scale"), data.grid),
-        **dict.fromkeys(("autoencoder", "diffusion"), model),
+        **dict.fromkeys(("autoencoder", "prior"), model),
         histories=histories,
         settings={"seed": 0, "data": {"unit": "nm"}},
         out=out,

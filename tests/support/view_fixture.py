@@ -19,7 +19,7 @@ import numpy as np
 from voxgen.cli.listing import listed
 from voxgen.cli.serving import PageServer
 from voxgen.cli.view import Site
-from voxgen.pages.viewing import Shown, policy
+from voxgen.pages.view_page import Shown, policy
 from voxgen.volumes.nifti import write_volume
 
 HALF = 100  # bytes of a small file

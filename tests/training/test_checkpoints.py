@@ -12,12 +12,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from voxgen.errors import InputError
-from voxgen.models.objective import Objective
+from voxgen.models.objective import Batch, Objective
 from voxgen.randomness import normal
 from voxgen.settings.machine import Machine
 from voxgen.settings.sections import Settings
 from voxgen.settings.training import Training
-from voxgen.training.checkpoints import load_state, locked, save_state
+from voxgen.training.checkpoints import FORMAT, TrainingFolder, locked
 from voxgen.training.loop import Trained, fit
 from voxgen.training.schedule import learning_rate
 
@@ -47,7 +47,7 @@ class Points:
     def __len__(self) -> int:
         return self.n
 
-    def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
+    def batch(self, items: np.ndarray, epoch: int) -> dict[str, Tensor]:
         if len(self.asked) == self.killed_at:
             raise Killed
         x = np.stack([normal((3,), 0, "x", epoch, int(item)) for item in items])
@@ -55,7 +55,7 @@ class Points:
         if len(self.asked) == self.nan_at:
             y[0] = np.nan
         self.asked.append((epoch, tuple(items.tolist())))
-        return torch.from_numpy(x), torch.from_numpy(y)
+        return {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
 
 
 class Linear(Objective):
@@ -66,7 +66,8 @@ class Linear(Objective):
         self.model = nn.Linear(3, 1)
         self.weights_seen: list[Tensor] = []
 
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        x, y = batch["x"], batch["y"]
         if self.training:
             self.weights_seen.append(self.model.weight.detach().clone())
             x = x + 0.05 * torch.randn_like(x)
@@ -77,7 +78,7 @@ class Linear(Objective):
 @pytest.fixture
 def training(settings: Settings) -> Training:
     changes = {"epochs": 4, "schedule_epochs": 4, "batch": BATCH, "learning_rate": 0.05, "ema": 0.7}
-    return settings.autoencoder.training.model_copy(update=changes)
+    return settings.autoencoder.chosen.training.model_copy(update=changes)
 
 
 @pytest.fixture
@@ -226,15 +227,44 @@ def test_a_truncated_state_gives_way_to_the_one_before(
 def test_a_crash_in_saving_leaves_the_old_state(tmp_path: Path) -> None:
     def unpicklable() -> None: ...
 
-    assert load_state(tmp_path) is None
-    save_state(tmp_path, {"step": 1, "weights": torch.ones(1000)}, 1, 0)
+    folder = TrainingFolder(tmp_path, 1, writes=True)
+    assert folder.load() is None
+    folder.save({"step": 1, "weights": torch.ones(1000)}, 1, 0, best=1)
     with pytest.raises((AttributeError, TypeError, RuntimeError)):
-        save_state(tmp_path, {"step": 2, "weights": torch.zeros(1000), "crash": unpicklable}, 2, 0)
-    state = load_state(tmp_path)
+        folder.save({"step": 2, "weights": torch.zeros(1000), "crash": unpicklable}, 2, 0, best=1)
+    state = folder.load()
     assert state is not None
     assert state["step"] == 1
     assert state["weights"].sum() == 1000
     assert [path.name for path in tmp_path.iterdir()] == ["state-00001-0000000.pt"]
+
+
+def test_states_of_another_format_are_passed_over_and_the_training_starts_anew(
+    tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = trained(tmp_path / "whole", training, machine)
+    folder, rest = tmp_path / "old", Points()
+    trained(folder, training.model_copy(update={"epochs": 2}), machine)
+    states = sorted(folder.glob("state-*.pt"))
+    for path in states:
+        torch.save({**torch.load(path), "format": FORMAT + 7}, path)
+    assert same(trained(folder, training, machine, rest), expected)
+    assert len(rest.asked) == 4 * STEPS
+    for path in states:
+        assert f"{path}: of format {FORMAT + 7}, expected {FORMAT}" in caplog.text
+
+
+def test_an_unreadable_state_beside_one_of_another_format_does_not_refuse(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = TrainingFolder(tmp_path, "all", writes=True)
+    torch.save({"step": 1}, tmp_path / "state-00001-0000000.pt")
+    (tmp_path / "state-00002-0000000.pt").write_bytes(b"")
+    assert folder.load() is None
+    assert "of format None" in caplog.text
+    (tmp_path / "state-00001-0000000.pt").write_bytes(b"")
+    with pytest.raises(InputError, match="none of its 2 states can be read"):
+        folder.load()
 
 
 def test_a_step_that_is_not_finite_is_skipped_and_counted(
@@ -253,8 +283,9 @@ def test_a_gradient_that_is_not_finite_is_named(
     tmp_path: Path, training: Training, machine: Machine, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Rooted(Linear):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-            return {"loss": super().forward(x, y)["loss"] + self.model.bias.sub(self.model.bias).sqrt().sum()}
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
+            rooted = self.model.bias.sub(self.model.bias).sqrt().sum()
+            return {"loss": super().forward(batch)["loss"] + rooted}
 
     torch.manual_seed(0)
     few = machine.model_copy(update={"bad_steps": 2})
@@ -267,9 +298,9 @@ def test_too_many_bad_steps_in_a_row_stop_also_over_kills(
     tmp_path: Path, training: Training, machine: Machine
 ) -> None:
     class Bad(Points):
-        def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
-            x, y = super().batch(items, epoch)
-            return x, y * torch.nan
+        def batch(self, items: np.ndarray, epoch: int) -> dict[str, Tensor]:
+            given = super().batch(items, epoch)
+            return {**given, "y": given["y"] * torch.nan}
 
     few = machine.model_copy(update={"bad_steps": 4})
     for _ in range(2):
@@ -304,7 +335,7 @@ def test_validation_judges_the_averaged_weights(tmp_path: Path, training: Traini
     objective.eval()
     objective.model.load_state_dict(result.weights)
     with torch.no_grad():
-        figures = objective(*Points().batch(np.arange(5), 0))
+        figures = objective(Points().batch(np.arange(5), 0))
     last = result.history[-1]
     assert last["val_loss"] == pytest.approx(figures["loss"].item(), rel=1e-5)
     assert last["val_twice"] == pytest.approx(2 * last["val_loss"])

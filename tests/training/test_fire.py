@@ -14,7 +14,7 @@ from fire import EPOCHS, MOMENTS, STEPS, Fired, assert_same, before_call, half_w
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json
 from voxgen.settings.sections import Settings
-from voxgen.training import artefact, loop
+from voxgen.training import artefact, checkpoints
 from voxgen.training.distributed.attempts import attempt
 from voxgen.training.engine import Engine
 from voxgen.training.monitor.board import Board
@@ -25,8 +25,8 @@ DISK_MB = 4
 FULL = r"{}\S*: No space left on device; the last good state is kept: make room there, .* run the same"
 WRITES = {
     "the state": (torch, "save", STEPS + 1),
-    "best.safetensors": (loop, "write_weights", 2),
-    "the history of the last epoch": (loop, "write_history", EPOCHS - 1),
+    "best.safetensors": (checkpoints, "write_weights", 2),
+    "the history of the last epoch": (checkpoints, "write_history", EPOCHS - 1),
     "TensorBoard's events": (Board, "pictures", 0),
     "history.csv": (artefact, "write_history", 0),
     "model.safetensors": (artefact, "write_weights", 0),
@@ -39,15 +39,13 @@ the_autoencoder = pytest.mark.parametrize("fresh", ["autoencoder"], indirect=Tru
 def whole(tmp_path_factory: pytest.TempPathFactory, voxels: Path, results: Path, settings: Settings) -> Whole:
     """Both trainings, not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    fired = {
-        name: Fired(name, voxels, results, folder / name, settings) for name in ("autoencoder", "diffusion")
-    }
+    fired = {name: Fired(name, voxels, results, folder / name, settings) for name in ("autoencoder", "prior")}
     for each in fired.values():
         each.train()
     return fired
 
 
-@pytest.fixture(params=["autoencoder", "diffusion"])
+@pytest.fixture(params=["autoencoder", "prior"])
 def fresh(whole: Whole, tmp_path: Path, request: pytest.FixtureRequest) -> Fired:
     """A training that has not begun."""
     return replace(whole[request.param], folder=tmp_path)

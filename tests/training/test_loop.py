@@ -17,11 +17,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor, nn
 
 from voxgen.errors import InputError, StoppedError
-from voxgen.models.objective import Objective
+from voxgen.models.objective import Batch, Objective
 from voxgen.randomness import normal
 from voxgen.settings.machine import Machine
 from voxgen.settings.sections import Settings
 from voxgen.settings.training import Training
+from voxgen.training.checkpoints import TrainingFolder
 from voxgen.training.engine import Engine
 from voxgen.training.loop import Run, Trained, fit
 from voxgen.training.monitor.board import Board, Picture
@@ -41,11 +42,11 @@ class Points:
     def __len__(self) -> int:
         return self.n
 
-    def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
+    def batch(self, items: np.ndarray, epoch: int) -> dict[str, Tensor]:
         self.asked.append(tuple(items.tolist()))
         x = np.stack([normal((3,), 0, "x", epoch, int(item)) for item in items])
         self.read += 1
-        return torch.from_numpy(x), torch.from_numpy(x.sum(1) + self.drift * self.read)
+        return {"x": torch.from_numpy(x), "y": torch.from_numpy(x.sum(1) + self.drift * self.read)}
 
 
 class Plane(Objective):
@@ -55,8 +56,8 @@ class Plane(Objective):
         super().__init__()
         self.model = nn.Linear(3, 1)
 
-    def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-        return {"loss": (self.model(x)[:, 0] - y).square().mean()}
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": (self.model(batch["x"])[:, 0] - batch["y"]).square().mean()}
 
     def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         root = math.sqrt(figures["loss"])
@@ -66,7 +67,7 @@ class Plane(Objective):
 @pytest.fixture
 def training(settings: Settings) -> Training:
     changes = {"epochs": 4, "schedule_epochs": 4, "batch": BATCH, "learning_rate": 0.05, "ema": 0.7}
-    return settings.autoencoder.training.model_copy(update=changes)
+    return settings.autoencoder.chosen.training.model_copy(update=changes)
 
 
 @pytest.fixture
@@ -93,7 +94,8 @@ def events(folder: Path) -> EventAccumulator:
 
 def test_an_epoch_alone(tmp_path: Path, training: Training, machine: Machine) -> None:
     points, engine = Points(), Engine(objective(), training, machine)
-    run = Run(engine, points, Points(5), tmp_path, training, 0, machine, Interruption(None), None)
+    place = TrainingFolder(tmp_path, 1, writes=True)
+    run = Run(engine, points, Points(5), place, training, 0, machine, Interruption(None), None)
     steps = []
     with Board(tmp_path, 0, STEPS, 1, shown=False) as board:
         run.train_epoch(board, lambda: steps.append(run.step))
@@ -245,7 +247,7 @@ def test_a_signal_saves_and_stops_and_the_same_call_goes_on(
     tmp_path: Path, training: Training, machine: Machine, name: str
 ) -> None:
     class Signalled(Points):
-        def batch(self, items: np.ndarray, epoch: int) -> tuple[Tensor, ...]:
+        def batch(self, items: np.ndarray, epoch: int) -> dict[str, Tensor]:
             if len(self.asked) == 7:
                 os.kill(os.getpid(), signal.Signals[name])
             return super().batch(items, epoch)
@@ -300,7 +302,7 @@ def test_memory_that_runs_out_is_met_with_advice(
     tmp_path: Path, training: Training, machine: Machine, error: BaseException, said: str
 ) -> None:
     class Large(Plane):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
             raise error
 
     with pytest.raises(InputError, match=rf"{said} in a step; set machine\.micro_batch: 2, or .*recompute"):
@@ -311,7 +313,7 @@ def test_memory_of_the_cpu_that_runs_out_is_met_with_advice(
     tmp_path: Path, training: Training, machine: Machine
 ) -> None:
     class Large(Plane):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
             return {"loss": torch.empty(2**50).sum()}
 
     least = machine.model_copy(update={"micro_batch": 1, "recompute": True})
@@ -321,7 +323,7 @@ def test_memory_of_the_cpu_that_runs_out_is_met_with_advice(
 
 def test_other_errors_are_left_as_they_are(tmp_path: Path, training: Training, machine: Machine) -> None:
     class Broken(Plane):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
             raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
@@ -332,8 +334,8 @@ def test_a_validation_that_runs_out_of_memory_says_so(
     tmp_path: Path, training: Training, machine: Machine
 ) -> None:
     class Judged(Plane):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-            return super().forward(x, y) if self.training else {"loss": torch.empty(2**50).sum()}
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
+            return super().forward(batch) if self.training else {"loss": torch.empty(2**50).sum()}
 
     with pytest.raises(InputError, match=r"with 5 items at once in validation; lower machine\.batch"):
         fit(Judged(), Points(), Points(5), tmp_path, training, 0, machine)
@@ -369,8 +371,8 @@ def test_pictures_leave_the_training_as_it_is(tmp_path: Path, training: Training
         return {}
 
     class Noisy(Plane):
-        def forward(self, x: Tensor, y: Tensor) -> dict[str, Tensor]:
-            return super().forward(x + 0.1 * torch.randn_like(x), y)
+        def forward(self, batch: Batch) -> dict[str, Tensor]:
+            return super().forward({**batch, "x": batch["x"] + 0.1 * torch.randn_like(batch["x"])})
 
     found = []
     for minutes in (1e-9, 1e9):

@@ -12,10 +12,18 @@ from torch import Tensor, nn
 
 from conftest import VOLUMES
 from voxgen.figures.tiles import GAP, SMALLEST, tiled
-from voxgen.models.objective import Objective
+from voxgen.models.first_stage.kl import KLAutoencoder
+from voxgen.models.objective import Batch, Objective
 from voxgen.training.monitor.pictures import SHOWN, reconstructions
 from voxgen.volumes.grid import fixed_grid
 
+NETWORK = {
+    "channels": [4],
+    "attention_levels": [False],
+    "latent_channels": 1,
+    "res_blocks": 1,
+    "norm_groups": 2,
+}
 GRID = fixed_grid((8, 4, 4), [(0, 8), (0, 4), (0, 4)], "nm", "density", None).to_json()
 
 
@@ -36,6 +44,9 @@ class Halved(Objective):
         super().__init__()
         self.model = Halving()
         self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": self.weight.sum()}
 
 
 def lit(x: int, y: int, value: float = 1.0) -> np.ndarray:
@@ -80,7 +91,8 @@ def test_a_row_with_negative_values_tells_them_from_positive_ones() -> None:
 
 def test_reconstructions_stand_below_their_inputs_and_above_their_differences() -> None:
     x = torch.from_numpy(np.stack([lit(i, 0) for i in range(6)]))[:, None]
-    (picture,) = reconstructions(x, GRID)(Halved()).values()
+    stage = KLAutoencoder({"network": NETWORK, "losses": {}})
+    (picture,) = reconstructions(stage, x, GRID)(Halved()).values()
     height = SMALLEST // 2 + GAP
     assert picture.shape == (3 * height, SHOWN * (SMALLEST + GAP), 3)
     np.testing.assert_array_equal(picture[:height], picture[height : 2 * height])  # each on its own scale
@@ -90,7 +102,7 @@ def test_reconstructions_stand_below_their_inputs_and_above_their_differences() 
 
 @pytest.mark.parametrize(
     ("training", "name", "tiles"),
-    [("autoencoder", "input, reconstruction, difference", VOLUMES["val"]), ("diffusion", "samples", SHOWN)],
+    [("autoencoder", "input, reconstruction, difference", VOLUMES["val"]), ("prior", "samples", SHOWN)],
 )
 def test_both_trainings_leave_pictures_at_their_end(
     results: Path, training: str, name: str, tiles: int

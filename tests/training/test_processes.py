@@ -42,7 +42,7 @@ def machine(settings: Settings) -> Machine:
 @pytest.fixture(scope="module")
 def cases(settings: Settings) -> dict[str, Case]:
     """Five steps each, but for `long`."""
-    base = settings.autoencoder.training.model_copy(
+    base = settings.autoencoder.chosen.training.model_copy(
         update={"batch": 4, "epochs": 1, "schedule_epochs": 5, "learning_rate": 0.05, "ema": 0.7}
     )
 

@@ -94,7 +94,10 @@ def test_shape_that_the_factors_do_not_divide(project):
 
 def test_number_that_yaml_reads_as_text(project):
     assert_refused(
-        project, {"diffusion": {"training": {"learning_rate": "1e-4"}}}, "learning_rate", "write 1.0e-4"
+        project,
+        {"prior": {"diffusion": {"training": {"learning_rate": "1e-4"}}}},
+        "learning_rate",
+        "write 1.0e-4",
     )
 
 

@@ -1,183 +1,143 @@
-"""What Snakemake compares: each rule declares the science that it reads, all of it, and no machine key."""
+"""What Snakemake compares and what stages are given: all that a stage asks for, and no machine key."""
 
 import ast
-import re
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from types import SimpleNamespace
+from typing import Any, get_type_hints
 
 import pytest
+import yaml
+from snakemake.api import SnakemakeApi
+from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-from voxgen.settings.base import Section
-from voxgen.settings.loading import canonical
+from adapter import arguments
+from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.machine import Machine
-from voxgen.settings.sections import Settings
 
 ROOT = Path(__file__).parents[2]
-RULE = re.compile(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", re.S | re.M)
-SCIENCE = re.compile(r"\bscience\((.*?)\)", re.S)
-PARAMS = re.compile(r"^    params:\n(.*?)(?=^    \w)", re.S | re.M)
-LISTS = {
-    "*READING": [f"data.{name}" for name in Reading.model_fields],
-    "*MEASURES": [f"evaluation.{name}" for name in Measures.model_fields],
+SOURCES = {
+    "clouds": {"source": "synthetic"},
+    "scans": {"source": "decathlon", "scans": {"task": "Task04_Hippocampus"}},
+    "spheres": {"source": "spheres", "spheres": {"radius": [1.0, 2.0]}},
 }
-KEEP_ALL = ("report", "summarise")  # they keep the settings of a run beside its results
-GATHERED = {
-    "reading(settings.data)": ("data", "*READING"),
-    "measures(settings.evaluation)": ("evaluation", "*MEASURES"),
-}
-RULES = {
-    name: body
-    for file in sorted((ROOT / "workflow/rules").glob("*.smk"))
-    for name, body in RULE.findall(file.read_text())
-}
+SCRIPTS = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")} - {"adapter"}
 
 
-def declared(rule: str) -> tuple[str, ...]:
-    """The sections of the settings that a rule's `science` names."""
-    (arguments,) = SCIENCE.findall(RULES[rule])
-    for name, keys in LISTS.items():
-        arguments = arguments.replace(name, ", ".join(map(repr, keys)))
-    stage, *sections = ast.literal_eval(f"[{arguments}]")
-    assert stage == rule
-    return tuple(sections)
+def jobs(folder: Path, **overlay: Any) -> dict[str, SimpleNamespace]:
+    """One job of each rule of the smoke settings with an overlay, as its script gets it."""
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(overlay))
+    files = [*(ROOT / "config" / name for name in ("config.yaml", "smoke.yaml")), folder / "overlay.yaml"]
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        read = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=files),
+            snakefile=ROOT / "Snakefile",
+            workdir=folder,
+        )
+        rules = [rule for rule in read._workflow.rules if rule.name != "all"]
+        return {rule.name: job_of(rule, rule.workflow.globals) for rule in rules}
 
 
-def science_keys(model: type[Section] = Settings, prefix: str = "") -> Iterator[str]:
-    for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            if annotation is not Machine:
-                yield from science_keys(annotation, f"{prefix}{name}.")
-        else:
-            yield prefix + name
+def job_of(rule: Any, names: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(
+        rule=rule.name,
+        input=rule.expand_input(names["EXAMPLE"])[0],
+        output=rule.expand_output(names["EXAMPLE"])[0],
+        wildcards={wildcard: names["EXAMPLE"][wildcard] for wildcard in rule.wildcard_names},
+        params=SimpleNamespace(science=rule.params.science(None)),
+        config=names["config"],
+        threads=1,
+        declared=names["DECLARED"][rule.name],
+        followed=names["followed"](rule.name),
+        keys=list(rule.params.keys()),
+        script=Path(rule.script).stem,
+    )
 
 
-def altered(section: Any, path: str) -> Any:
-    """The settings with another value of the right type at one key."""
-    name, _, rest = path.partition(".")
-    value = getattr(section, name)
-    annotation = type(section).model_fields[name].annotation
-    return section.model_copy(update={name: altered(value, rest) if rest else another(value, annotation)})
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, SimpleNamespace]]:
+    """A job of each rule, for each kind of source."""
+    return {name: jobs(tmp_path_factory.mktemp(name), data=data) for name, data in SOURCES.items()}
 
 
-def another(value: Any, annotation: Any) -> Any:
-    if get_origin(annotation) is Literal:
-        return next(choice for choice in get_args(annotation) if choice != value)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int | float):
-        return value + 1
-    if value in (None, ()):
-        return example(annotation)
-    if isinstance(value, tuple):
-        return value[:-1] if isinstance(value[0], str) else (another(value[0], None), *value[1:])
-    return {"other": "other.h5"} if isinstance(value, dict) else f"{value} other"
+@pytest.fixture(params=sorted(SCRIPTS))
+def job(request: pytest.FixtureRequest, sources: dict[str, dict[str, SimpleNamespace]]) -> SimpleNamespace:
+    """A job of one rule."""
+    return next(each[request.param] for each in sources.values() if request.param in each)
 
 
-def example(annotation: Any) -> Any:
-    """Some value of a type that is not None."""
-    if annotation in (int, float, str):
-        return annotation(1)
-    first, *more = (one for one in get_args(annotation) if one not in (type(None), ...))
-    if get_origin(annotation) is Literal:
-        return first
-    return (example(first), *map(example, more)) if get_origin(annotation) is tuple else example(first)
+def stage_of(name: str) -> Callable[..., None]:
+    stage: Callable[..., None] = getattr(import_module(f"voxgen.stages.{name}"), name)
+    return stage
 
 
-def inside(path: str, sections: tuple[str, ...]) -> bool:
-    return any(f"{path}.".startswith(f"{section}.") for section in sections)
+def test_each_rule_has_a_script_and_each_script_a_rule(sources: dict[str, Any]) -> None:
+    assert {name for each in sources.values() for name in each} == SCRIPTS
 
 
-def test_the_rules_are_found() -> None:
-    assert len(RULES) == len(list((ROOT / "workflow/scripts").glob("*.py"))) - 1
-    assert {"simulate", "voxelize", "train_diffusion", "report"} <= set(RULES)
+def test_a_stage_gets_what_it_asks_for_and_no_more(job: SimpleNamespace) -> None:
+    assert job.script == job.rule
+    stage = stage_of(job.rule)
+    more = {"state": Path("state")} if job.rule.startswith("train_") else {}
+    assert arguments(stage, job, **more).keys() == get_type_hints(stage).keys() - {"return"}
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_params_hold_science_alone(rule: str) -> None:
-    (params,) = PARAMS.findall(RULES[rule])
-    assert re.findall(r"(\w+)=", params) == ["science"]
-    assert not re.search("machine", params, re.I)
-    assert not inside("machine", declared(rule))
-    assert f'"../scripts/{rule}.py"' in RULES[rule]
+def test_a_stage_reads_all_that_it_asks_for(job: SimpleNamespace) -> None:
+    stage = stage_of(job.rule)
+    (tree,) = ast.parse(inspect.getsource(stage)).body
+    assert isinstance(tree, ast.FunctionDef)
+    read = {node.id for part in tree.body for node in ast.walk(part) if isinstance(node, ast.Name)}
+    assert set(inspect.signature(stage).parameters) <= read
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_no_machine_key_reaches_params(settings: Settings, rule: str) -> None:
+def test_params_hold_science_alone(job: SimpleNamespace) -> None:
+    assert job.keys == ["science"]
+    settings = load_settings(job.config)
+    for key, value in machines(settings.machine):
+        other = settings.model_copy(update={"machine": settings.machine.model_copy(update={key: value})})
+        assert canonical(other, job.declared) == canonical(settings, job.declared)
+
+
+def machines(machine: Machine) -> Iterator[tuple[str, Any]]:
+    """Another value for each key; no type is checked."""
     for key in Machine.model_fields:
-        other = altered(settings, f"machine.{key}")
-        assert getattr(other.machine, key) != getattr(settings.machine, key)
-        assert canonical(other, *declared(rule)) == canonical(settings, *declared(rule))
+        yield key, f"not {getattr(machine, key)}"
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_params_follow_the_declared_keys_and_no_other(settings: Settings, rule: str) -> None:
-    before = canonical(settings, *declared(rule))
-    for key in science_keys():
-        differs = canonical(altered(settings, key), *declared(rule)) != before
-        assert differs == inside(key, declared(rule)), key
+@pytest.mark.parametrize(
+    ("source", "stage", "followed"),
+    [
+        ("clouds", "simulate", []),
+        ("clouds", "index_clouds", ["simulate"]),
+        ("clouds", "fix_grid", []),
+        ("clouds", "voxelize", ["fix_grid", "index_clouds", "simulate"]),
+        ("clouds", "collect_voxels", ["fix_grid", "split_clouds", "voxelize"]),
+        ("clouds", "scale_factor", ["encode_latents"]),
+        ("clouds", "plot_history", ["train_diffusion"]),
+        ("clouds", "check_verdict", ["report", "summarise"]),
+        ("spheres", "prepare_volumes", ["fix_grid", "simulate_spheres"]),
+        ("spheres", "split_clouds", ["prepare_volumes"]),
+        ("scans", "prepare_volumes", ["download", "fix_grid"]),
+    ],
+)
+def test_a_stage_follows_what_makes_its_inputs(
+    sources: dict[str, Any], source: str, stage: str, followed: list[str]
+) -> None:
+    assert sources[source][stage].followed == followed
 
 
-def attribute_chains(tree: ast.AST, root: str) -> Iterator[tuple[str, ...]]:
-    """The longest `root.a.b` of each use of the name `root`."""
-    parts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(tree):
-        names: list[str] = []
-        inner: Any = node
-        while isinstance(inner, ast.Attribute):
-            names.insert(0, inner.attr)
-            inner = inner.value
-        if names and id(node) not in parts and isinstance(inner, ast.Name) and inner.id == root:
-            yield tuple(names)
+def test_what_a_stage_follows_depends_on_the_settings(tmp_path: Path) -> None:
+    read = jobs(tmp_path, data={"grid": {"bounds": "train"}}, autoencoder={"source": "trained"})
+    assert read["fix_grid"].followed == ["index_clouds", "split_clouds"]
+    assert read["encode_latents"].followed == ["collect_voxels"]
 
 
-def key_of(chain: tuple[str, ...]) -> str:
-    """The path of the key that a chain reaches: what follows it (`.model_dump`) is no key."""
-    model: Any = Settings
-    reached = []
-    for name in chain:
-        if name not in getattr(model, "model_fields", {}):
-            break
-        reached.append(name)
-        model = model.model_fields[name].annotation
-    return ".".join(reached)
-
-
-def used(rule: str) -> set[str]:
-    """The keys and sections that a rule's script reads, and its stage of a section cut down for it."""
-    script = ast.parse((ROOT / f"workflow/scripts/{rule}.py").read_text())
-    found = {key_of(chain) for chain in attribute_chains(script, "settings")}
-    for keyword in (node for node in ast.walk(script) if isinstance(node, ast.keyword)):
-        if gathered := GATHERED.get(ast.unparse(keyword.value)):
-            section, name = gathered
-            found = found - {section} | set(LISTS[name])
-            continue
-        for chain in attribute_chains(keyword.value, "settings"):
-            section = key_of(chain)
-            if not inside(section, (*declared(rule), "machine")):
-                stage = ast.parse((ROOT / f"src/voxgen/stages/{rule}.py").read_text())
-                read = [key_of((*chain, *more)) for more in attribute_chains(stage, str(keyword.arg))]
-                assert read, f"{rule}: nothing reads what it is given of {section}"
-                found = found - {section} | set(read)
-    return found
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_scripts_read_what_their_rule_declares(rule: str) -> None:
-    for path in used(rule):
-        assert inside(path, (*declared(rule), "machine")), f"{rule} reads {path}"
-
-
-@pytest.mark.parametrize("rule", [rule for rule in RULES if rule not in KEEP_ALL])
-def test_rules_declare_what_their_script_reads(rule: str) -> None:
-    for section in declared(rule):
-        read = [path for path in used(rule) if inside(path, (section,)) or inside(section, (path,))]
-        assert read, f"{rule} goes stale with {section}, but reads nothing of it"
-
-
-@pytest.mark.parametrize("rule", KEEP_ALL)
-def test_all_settings_are_kept_where_all_are_declared(rule: str) -> None:
-    script = (ROOT / f"workflow/scripts/{rule}.py").read_text()
-    assert 'json.loads(snakemake.params.science)["settings"]' in script
-    assert set(declared(rule)) == set(Settings.model_fields) - {"machine"}
+def test_a_stage_is_stale_with_one_that_it_follows_at_any_distance(
+    sources: dict[str, Any], tmp_path: Path
+) -> None:
+    other = jobs(tmp_path, data={"synthetic": {"diameter": 26.0}})
+    differing = {name for name, job in sources["clouds"].items() if job.params != other[name].params}
+    assert differing == set(other) - {"fix_grid"}

@@ -12,7 +12,7 @@ from voxgen.io.files import read_json, read_table
 
 pytestmark = pytest.mark.workflow
 
-TRAININGS = ("autoencoder", "diffusion")
+TRAININGS = {"autoencoder": "train_autoencoder", "prior": "train_diffusion"}  # and their rules
 MODELS = [f"results/{name}/model.safetensors" for name in TRAININGS]
 FULL_PRECISION = {"device": "cpu", "precision": "fp32", "threads": 1}
 
@@ -31,8 +31,8 @@ def test_both_trainings_run_in_two_processes_and_change_nothing(
         )
         assert made.returncode == 0, made.stdout
         assert "Warning" not in made.stdout
-    for name, model in zip(TRAININGS, MODELS, strict=True):
-        log = (two.folder / f"results/logs/train_{name}.log").read_text()
+    for rule, model in zip(TRAININGS.values(), MODELS, strict=True):
+        log = (two.folder / f"results/logs/{rule}.log").read_text()
         assert log.count("2 processes on 1 nodes") == 1
         assert [log.count(f"epoch {epoch} of 2: train_loss") for epoch in (1, 2)] == [1, 1]
         rows = [read_table((project.folder / model).parent / "history.csv") for project in (one, two)]

@@ -14,11 +14,12 @@ from project import Project, holder
 pytestmark = [pytest.mark.workflow, pytest.mark.heavy]
 
 KILLS = 20
+RULES = {"autoencoder": "autoencoder", "prior": "diffusion"}
 EPOCHS = 60
 LENGTH = {"training": {"epochs": EPOCHS, "schedule_epochs": EPOCHS}}
 OVERLAY = {
-    "autoencoder": LENGTH,
-    "diffusion": LENGTH,
+    "autoencoder": {"kl": LENGTH},
+    "prior": {"diffusion": LENGTH},
     "machine": {"checkpoint_minutes": 1e-9, "retries": KILLS},
 }
 
@@ -26,12 +27,12 @@ OVERLAY = {
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("uninterrupted"))
-    result = project.run("--cores", "1", "results/diffusion/model.safetensors", overlay=OVERLAY)
+    result = project.run("--cores", "1", "results/prior/model.safetensors", overlay=OVERLAY)
     assert result.returncode == 0, result.stdout
     return project
 
 
-@pytest.mark.parametrize("training", ["autoencoder", "diffusion"])
+@pytest.mark.parametrize("training", ["autoencoder", "prior"])
 def test_killed_at_random_moments_the_workflow_ends_with_the_same(uninterrupted, tmp_path, training):
     seed = random.randrange(10**6)
     print("seed of the moments:", seed)
@@ -81,7 +82,7 @@ def refused(project, training):
 
 
 def log(project, training):
-    return project.folder / "results" / "logs" / f"train_{training}.log"
+    return project.folder / "results" / "logs" / f"train_{RULES[training]}.log"
 
 
 def seconds(project, training):

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.workflow
 
 EVERY_STEP = 1e-9
 OVERLAY = {
-    "autoencoder": {"training": {"epochs": 8, "schedule_epochs": 8}},
+    "autoencoder": {"kl": {"training": {"epochs": 8, "schedule_epochs": 8}}},
     "machine": {"checkpoint_minutes": EVERY_STEP, "retries": 2},
 }
 COMMAND = ("--cores", "1", TRAIN_AUTOENCODER)
@@ -108,7 +108,7 @@ def test_a_second_run_in_the_same_folder_is_refused(fresh):
 
 def test_a_training_that_cannot_get_on_is_tried_once(fresh):
     training = {"learning_rate": 1e30, "warmup_steps": 0}
-    overlay = {"autoencoder": {"training": training}, "machine": {"bad_steps": 1, "retries": 3}}
+    overlay = {"autoencoder": {"kl": {"training": training}}, "machine": {"bad_steps": 1, "retries": 3}}
     result = fresh.run(*COMMAND, overlay=overlay)
     assert result.returncode != 0
     ((number, end, reason),) = attempts(fresh)

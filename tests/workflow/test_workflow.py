@@ -69,7 +69,7 @@ def test_a_finished_run_has_nothing_to_do(finished):
 
 
 def test_another_learning_rate_of_the_diffusion_leaves_the_autoencoder_alone(finished):
-    stale = finished.stale(overlay={"diffusion": {"training": {"learning_rate": 1.0e-4}}})
+    stale = finished.stale(overlay={"prior": {"diffusion": {"training": {"learning_rate": 1.0e-4}}}})
     assert set(stale) == SECOND_STAGE | OF_SAMPLES | DRAWN_SCORES | {"plot_history", "report"}
 
 
@@ -101,7 +101,7 @@ def test_a_failed_evaluation_ends_the_run_only_where_that_is_asked_for(copy):
 
 
 def test_a_changed_formula_makes_what_reaches_it_stale(copy):
-    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    voxels = copy.folder / "src" / "voxgen" / "volumes" / "grid.py"
     source = voxels.read_text()
     assert "else 0.5" in source
     voxels.write_text(source.replace("else 0.5", "else 0.25"))
@@ -109,7 +109,7 @@ def test_a_changed_formula_makes_what_reaches_it_stale(copy):
 
 
 def test_a_changed_comment_or_docstring_makes_nothing_stale(copy):
-    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    voxels = copy.folder / "src" / "voxgen" / "volumes" / "grid.py"
     source = voxels.read_text()
     voxels.write_text(source.replace('"""', '"""Said otherwise. ', 1) + "\n# A remark.\n")
     assert not copy.stale()
@@ -152,13 +152,13 @@ def test_another_number_of_shards_makes_all_of_them_anew(copy):
 def test_after_a_training_that_failed_the_same_command_goes_on(copy):
     """Snakemake forgets the outputs of a failed job: what follows must be stale by itself."""
     every_step = {"checkpoint_minutes": 1e-9, "retries": 0}
-    longer = {"diffusion": {"training": {"epochs": 400}}, "machine": every_step}
+    longer = {"prior": {"diffusion": {"training": {"epochs": 400}}}, "machine": every_step}
     target = ("--cores", "2", "results/samples")
     before = (copy.folder / "results" / "samples" / "sample-000000.nii.gz").read_bytes()
     running = copy.start(*target, overlay=longer)
-    os.kill(trainer_in_mid_epoch(copy, running, "diffusion", after=2), signal.SIGKILL)
+    os.kill(trainer_in_mid_epoch(copy, running, "prior", after=2), signal.SIGKILL)
     assert running.wait(timeout=120) != 0
-    shorter = {"diffusion": {"training": {"epochs": 40}}}
+    shorter = {"prior": {"diffusion": {"training": {"epochs": 40}}}}
     assert set(copy.stale("results/samples", overlay=shorter)) == SECOND_STAGE
     result = copy.run(*target, overlay=shorter)
     assert result.returncode == 0, result.stdout
@@ -166,7 +166,7 @@ def test_after_a_training_that_failed_the_same_command_goes_on(copy):
 
 
 def test_accepting_a_change_runs_nothing(copy):
-    voxels = copy.folder / "src" / "voxgen" / "voxels.py"
+    voxels = copy.folder / "src" / "voxgen" / "volumes" / "grid.py"
     voxels.write_text(voxels.read_text().replace("else 0.5", "else 0.25"))
     model = copy.folder / "results" / "autoencoder" / "model.safetensors"
     before = model.read_bytes()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from voxgen.errors import InputError
 from voxgen.io.files import replacing
-from voxgen.pages.comparing.comparison import Comparison, comparison
-from voxgen.pages.comparing.runs import Run, read_runs
-from voxgen.pages.comparing.scores import LEGEND, OVERLAP, Block, Cell
-from voxgen.pages.comparing.settings import extent
-from voxgen.pages.tables import WORDS
+from voxgen.pages.comparing.comparison import Comparison, compare_runs
+from voxgen.pages.comparing.finished_runs import FinishedRun, read_runs
+from voxgen.pages.comparing.run_scores import LEGEND, OVERLAP
+from voxgen.pages.comparing.run_settings import describe_extent
+from voxgen.pages.score_tables import WORDS, Cell
 
 GAP = "   "
 
@@ -21,7 +21,7 @@ def compare(folders: Sequence[Path], page: Path | None) -> Iterator[str]:
         InputError: a folder holds no run, a file in it is damaged, or `page` cannot be written.
     """
     runs = read_runs(folders)
-    found = comparison(runs)
+    found = compare_runs(runs)
     if page is not None:
         _write(page, runs, found)
     yield from _lines(runs, found)
@@ -29,8 +29,8 @@ def compare(folders: Sequence[Path], page: Path | None) -> Iterator[str]:
         yield from ("", f"Written: {page}")
 
 
-def _write(page: Path, runs: Sequence[Run], found: Comparison) -> None:
-    from voxgen.pages.comparing.page import comparison_page
+def _write(page: Path, runs: Sequence[FinishedRun], found: Comparison) -> None:
+    from voxgen.pages.comparing.comparison_page import comparison_page
 
     html = comparison_page(runs, found)
     try:
@@ -40,22 +40,21 @@ def _write(page: Path, runs: Sequence[Run], found: Comparison) -> None:
         raise InputError(f"--html {page}: cannot be written ({error.strerror})") from None
 
 
-def _lines(runs: Sequence[Run], found: Comparison) -> Iterator[str]:
+def _lines(runs: Sequence[FinishedRun], found: Comparison) -> Iterator[str]:
     names = [run.name for run in runs]
     yield from _aligned([[run.name, str(run.results)] for run in runs])
     yield from _warnings(found)
     yield ""
-    yield from found.readings
+    yield from found.findings
     yield from _table("Verdicts of their own gates", ["", *names], _verdicts(found))
-    settings = [[one.name, *one.values] for one in found.settings]
-    if settings:
-        yield from _table("Settings that differ", ["", *names], settings)
-    else:
+    yield from _table("Settings that differ", ["", *names], found.settings)
+    if not found.settings:
         yield from ("", "No recorded setting differs.")
-    yield extent(runs)
-    for block in found.blocks:
-        yield from _block(block, names)
-    if found.blocks:
+    yield describe_extent(runs)
+    for table in found.tables:
+        rows = [[row.label, row.good, *map(_cell, row.cells)] for row in table.rows]
+        yield from _table(f"{table.title} ({table.sizes})", ["", "good is", *table.columns], rows)
+    if found.tables:
         yield from ("", LEGEND.format(first=names[0]))
     yield from _table("Training", ["", *names], found.losses)
     if found.other_latents:
@@ -79,13 +78,9 @@ def _verdicts(found: Comparison) -> list[list[str]]:
     return [[row[0], *(WORDS.get(verdict, verdict) for verdict in row[1:])] for row in found.verdicts]
 
 
-def _block(block: Block, names: Sequence[str]) -> Iterator[str]:
-    rows = [[row.label, row.good, *map(_cell, row.cells), "; ".join(row.references)] for row in block.rows]
-    yield from _table(f"{block.title} ({block.sizes})", ["", "good is", *names, block.reference], rows)
-
-
 def _cell(cell: Cell) -> str:
-    return cell.words if cell.verdict in ("", OVERLAP) else f"{cell.words} {cell.verdict}"
+    words = "; ".join(cell.lines)
+    return words if cell.outcome in ("", OVERLAP) else f"{words} {cell.outcome}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

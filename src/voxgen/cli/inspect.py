@@ -10,10 +10,10 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from voxgen.cli.cloud_files import found_clouds, is_hdf5, told_apart
 from voxgen.cli.inspect_scans import inspect_scans
-from voxgen.cli.reading import found_clouds, is_hdf5, told_apart
 from voxgen.errors import InputError
-from voxgen.sources.clouds.catalog import Item, catalogue, unit_of
+from voxgen.sources.clouds.catalog import Item, build_catalog
 from voxgen.sources.clouds.hdf5 import open_hdf5
 from voxgen.sources.clouds.opening import Clouds
 from voxgen.sources.files import NIFTI
@@ -22,7 +22,7 @@ LISTED = 30
 
 
 def inspect(arguments: Sequence[str]) -> Iterator[str]:
-    """Lines on the files named in `arguments`; those of the form KEY=VALUE are settings of the section data.
+    """Lines about the files in `arguments`; those of the form KEY=VALUE are settings in the section data.
 
     Raises:
         InputError: the files hold nothing that voxgen can read, or more than one thing: name it by KEY=VALUE.
@@ -37,14 +37,14 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
     yield from _contents(paths[0]) if source == "h5" else [str(paths[0])]
     with found_clouds(paths, given) as (clouds, unit):
         yield from _described(clouds, _Measured.of(clouds), unit)
-        yield from ("", "To read it so, in a file of settings:", "")
+        yield from ("", "To read it like this, in a file of settings:", "")
         yield from _to_paste(paths, source, clouds, given | {"unit": unit})
 
 
 def _contents(path: Path) -> Iterator[str]:
     """The file's datasets; those that differ in digits alone share a line."""
     with open_hdf5(path) as file:
-        catalog = catalogue(file)
+        catalog = build_catalog(file)
         alike: dict[tuple[str, str], list[Item]] = {}
         for item in catalog.datasets.values():
             name = re.sub(r"\d+", "*", item.path.lstrip("/"))
@@ -53,7 +53,7 @@ def _contents(path: Path) -> Iterator[str]:
             alike.setdefault((name, kind), []).append(item)
         yield f"{path}: HDF5, {path.stat().st_size / 1e6:.3g} MB, {len(catalog.datasets)} datasets"
         for (name, kind), items in list(alike.items())[:LISTED]:
-            stated = unit_of(file, items[0].path)
+            stated = catalog.unit_of(items[0].path)
             unit = f"  [{stated}]" if stated else ""
             shown = name if len(items) > 1 else items[0].path.lstrip("/")
             yield f"  {shown}  {_shapes(items)}  {kind}{unit}"
@@ -64,7 +64,7 @@ def _contents(path: Path) -> Iterator[str]:
 
 
 def _shapes(items: Sequence[Item]) -> str:
-    """The common shape; where sizes differ from the smallest to the largest: 500 x (263..1201, 3)."""
+    """The common shape; where sizes differ, from the smallest to the largest: 500 x (263..1201, 3)."""
     if len({len(item.shape) for item in items}) > 1:
         return f"{len(items)} x (several ranks)"
     axes = [(min(sizes), max(sizes)) for sizes in zip(*(item.shape for item in items), strict=True)]
@@ -74,7 +74,7 @@ def _shapes(items: Sequence[Item]) -> str:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Points of each cloud, extent (2, 3) of all, rows that are not finite, and what clouds are told by."""
+    """Points of each cloud, extent (2, 3) of all, how many are not finite, and the first attributes."""
 
     points: NDArray[np.int64]
     extent: NDArray[np.float64]
@@ -103,7 +103,7 @@ def _described(clouds: Clouds, measured: _Measured, unit: str) -> Iterator[str]:
     yield f"layout      {found.layout}"
     yield f"key         {found.key or '-'}{columns}"
     yield f"clouds      {len(clouds)}"
-    sizes = f"{points.min()} to {points.max()} a cloud, median {np.median(points):g}"
+    sizes = f"{points.min()} to {points.max()} per cloud, median {np.median(points):g}"
     yield f"points      {sizes}, {points.sum()} in all"
     for axis, low, high in zip("xyz", *measured.extent, strict=True):
         yield f"{axis}           {low:g} to {high:g} {'' if unit == 'unitless' else unit}".rstrip()

@@ -16,11 +16,11 @@ from voxgen.sources.files import scan_name, scan_paths
 from voxgen.sources.scans import MILLIMETRES
 
 LISTED = 10
-MULTIPLE = 8  # voxels: of the shape to paste, so that networks can halve it
+MULTIPLE = 8  # voxels along each axis of the shape to paste, so that networks can halve it
 
 
 def inspect_scans(paths: Sequence[Path]) -> Iterator[str]:
-    """Lines on files or folders of scans.
+    """Lines about files or folders of scans.
 
     Raises:
         InputError: there is no NIfTI file, or one cannot be read.
@@ -44,7 +44,7 @@ def inspect_scans(paths: Sequence[Path]) -> Iterator[str]:
     ranks = Counter(len(image.shape) for image in images.values())
     yield f"dimensions  {', '.join(f'{n} of {rank}D' for rank, n in ranks.items())}"
     yield ""
-    yield "To read them so, in a file of settings:"
+    yield "To read them like this, in a file of settings:"
     yield ""
     shape = np.ceil(extents.max(axis=0) / spacing / MULTIPLE) * MULTIPLE
     given = {

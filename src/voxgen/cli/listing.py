@@ -15,18 +15,18 @@ from nibabel.affines import voxel_sizes
 from nibabel.funcs import squeeze_image
 from numpy.typing import NDArray
 
-from voxgen.cli.reading import HDF5, found_clouds
+from voxgen.cli.cloud_files import HDF5, found_clouds
 from voxgen.errors import InputError
 from voxgen.figures.sheet import Quantity, Volume, quantity_of
 from voxgen.io.files import read_json
-from voxgen.pages.viewing import Shown, shown_cloud, shown_volume
+from voxgen.pages.view_page import Shown, shown_cloud, shown_volume
 from voxgen.sources.clouds.opening import Clouds
 from voxgen.sources.files import NIFTI, scan_name
 
 TABLES = (".csv", ".tsv", ".txt")
 # Unit of the scene, and the factor to it, from what NIfTI calls it.
 UNITS = {"unknown": ("unitless", 1.0), "meter": ("mm", 1e3), "mm": ("mm", 1.0), "micron": ("um", 1.0)}
-# Where a run of voxgen says what its volumes hold: beside samples, splits, shards, reconstructions.
+# Where a run of voxgen states what its volumes hold: beside samples, splits, shards, reconstructions.
 GRIDS = ("config.json", "../grid.json", "../../grid.json", "../../voxels/grid.json")
 FLAT = 1e-6  # share of a voxel's volume below which an affine has no volume
 
@@ -50,7 +50,7 @@ class Listing(Protocol):
 
 @dataclass(frozen=True)
 class VolumeFiles:
-    """NIfTI files; what their voxels hold is None where nobody says so."""
+    """NIfTI files; `quantity` is None where nothing says what their voxels hold."""
 
     files: Sequence[Path]
     quantity: Quantity | None
@@ -105,7 +105,9 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
         raise InputError(f"{path}: no such file or folder; check the path")
     if path.is_dir() or path.name.endswith(NIFTI):
         if given:
-            raise InputError(f"{path}: {', '.join(given)} is said of volumes, but is for HDF5 and CSV files")
+            raise InputError(
+                f"{path}: {', '.join(given)} cannot be set for volumes, only for HDF5 and CSV files"
+            )
         files = _in_folder(path) if path.is_dir() else [path]
         yield _readable(VolumeFiles(files, _quantity(path if path.is_dir() else path.parent)))
     elif path.suffix.lower() in (*HDF5, *TABLES):
@@ -113,11 +115,11 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
             yield _readable(CloudsOfFile(path, clouds, unit))
     else:
         known = ", ".join((*NIFTI, *HDF5[:2], TABLES[0]))
-        raise InputError(f"{path}: a file {path.suffix or 'without ending'}, expected a folder or {known}")
+        raise InputError(f"{path}: a file {path.suffix or 'without a suffix'}, expected a folder or {known}")
 
 
 def read_nifti(path: Path) -> tuple[Volume, tuple[float, ...], str]:
-    """Voxels (X, Y, Z), their edges and the unit of these, with the axes nearest to x right, y front, z up.
+    """Voxels (X, Y, Z), their edges and the unit of the edges, axes nearest to x right, y front, z up.
 
     Raises:
         InputError: the file is damaged, not one volume of real numbers, or its affine is singular.
@@ -126,17 +128,17 @@ def read_nifti(path: Path) -> tuple[Volume, tuple[float, ...], str]:
         image = squeeze_image(nib.load(path))
         _check(path, image)
         upright = nib.as_closest_canonical(image)
-        unit, scale = UNITS[image.header.get_xyzt_units()[0]]
+        unit, factor = UNITS[image.header.get_xyzt_units()[0]]
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
             volume_XYZ = np.asarray(upright.dataobj, dtype=np.float32)
     except InputError:
         raise
     except FileNotFoundError:
         where = f", a link to {path.readlink()}" if path.is_symlink() else ""
-        raise InputError(f"{path}{where}: is no longer there; make it again") from None
+        raise InputError(f"{path}{where}: no longer exists; make it again") from None
     except Exception as error:  # damage comes in many kinds, from nibabel, gzip, zlib and NumPy
         raise InputError(f"{path}: not a whole NIfTI file ({error}); copy or convert it again") from None
-    return volume_XYZ, tuple((voxel_sizes(upright.affine) * scale).tolist()), unit
+    return volume_XYZ, tuple((voxel_sizes(upright.affine) * factor).tolist()), unit
 
 
 def _check(path: Path, image: nib.Nifti1Image) -> None:
@@ -153,7 +155,7 @@ def _check(path: Path, image: nib.Nifti1Image) -> None:
 
 
 def _volume_of(affine: NDArray[np.float64]) -> float:
-    """What a voxel's volume is of the volume of a box with its edges."""
+    """Volume of a voxel as a share of that of a box with its edges."""
     edges = voxel_sizes(affine)
     return float(abs(np.linalg.det(affine[:3, :3])) / edges.prod()) if edges.all() else 0.0
 
@@ -174,7 +176,7 @@ def _holds_volumes(folder: Path) -> bool:
 
 
 def _quantity(folder: Path) -> Quantity | None:
-    """What the volumes of a folder hold, if it is one of a run of voxgen."""
+    """What the volumes of a folder hold, if a run of voxgen made it."""
     for place in GRIDS:
         if (folder / place).is_file():
             content = read_json(folder / place)

@@ -10,11 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock, Thread
 
+from voxgen.cli.cloud_files import told_apart
 from voxgen.cli.listing import Listing, listed
-from voxgen.cli.reading import told_apart
 from voxgen.cli.serving import PageServer
 from voxgen.errors import InputError
-from voxgen.pages.viewing import Shown, item, page, policy
+from voxgen.pages.view_page import Shown, item, page, policy
 
 ITEM = re.compile(r"/items/([0-9]{1,9})")
 SCREENS = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
@@ -51,7 +51,7 @@ class Site:
     def __init__(self, paths: Sequence[Path], lists: Sequence[Listing]) -> None:
         self.paths, self.lists = paths, lists
         self.names = [one.names for one in lists]
-        self.reading = Lock()  # one entry at a time is in memory
+        self.lock = Lock()  # one entry at a time is in memory
 
     def __call__(self, path: str) -> str | None:
         if path == "/":
@@ -59,7 +59,7 @@ class Site:
         found = ITEM.fullmatch(path)
         if not found or int(found[1]) >= len(self.names[0]):
             return None
-        with self.reading:
+        with self.lock:
             return item([self._read(side, int(found[1])) for side in range(len(self.lists))])
 
     @cached_property

@@ -4,11 +4,11 @@ Figures are drawn off screen. Colour maps are safe for colour-blind readers, and
 are far from zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from voxgen.io.files import replacing
 
+Item = TypeVar("Item")
 Image = NDArray[np.floating]
 Volume = NDArray[np.floating]
 Axis = Literal["x", "y", "z"]
@@ -95,6 +96,12 @@ def colour_scale(images: Sequence[Image], quantity: Quantity) -> Scale:
     return Scale(PowerNorm(0.5, 0, top, clip=True), colormaps["inferno"])
 
 
+def volume_scale(volumes: Iterable[Volume | None], quantity: Quantity) -> Scale:
+    """One scale for all volumes, from their telling views along z; where one shows nothing, seen through."""
+    views = [(telling(quantity)(volume, "z"), volume) for volume in volumes if volume is not None]
+    return colour_scale([view if view.any() else projection(volume, "z") for view, volume in views], quantity)
+
+
 class Sheet:
     """A figure whose parts are placed in inches from its upper left corner."""
 
@@ -160,6 +167,12 @@ def in_words(length: float, unit: str) -> str:
     if unit == "nm" and length >= 1000:
         length, unit = length / 1000, "um"
     return f"{length:g} {'' if unit == 'unitless' else unit.replace('um', 'µm')}".strip()
+
+
+def pick_evenly(rows: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` of the rows, evenly spread, the first and the last among them."""
+    places = np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)
+    return [rows[i] for i in np.unique(places)]
 
 
 def tidy(axes: Axes) -> None:

@@ -1,13 +1,13 @@
-"""Percentile bootstrap intervals (Efron 1979; Efron & Tibshirani 1993, chapter 13), and a jackknife's.
+"""Percentile bootstrap intervals (Efron 1979; Efron & Tibshirani 1993, chapter 13), and the jackknife's.
 
-A statistic that repeated items bias (one of pairs of items, or of covariances) has no place in `pair`:
-`counted` leaves it to the statistic not to pair an item with its copy, `jackknife` repeats none.
+Repeated items bias a statistic of pairs of items, or of covariances: `counted` lets the statistic leave out
+pairs of an item and its copy, and `jackknife` repeats none.
 
 Shapes: N items of one set, M items of another; an item may be a number or an array. G groups of items.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ GROUPS = 20  # of a jackknife, in each set: the standard error of two sets is th
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value, its interval and the number of items that it rests on (of each set, the smaller)."""
+    """A value, its interval, and the number of items that it rests on (those of the smaller set)."""
 
     value: float
     low: float
@@ -38,12 +38,16 @@ class Estimate:
     def from_json(cls, content: dict[str, Any]) -> Self:
         return cls(**content)
 
+    def at_least(self, bound: float) -> Self:
+        """The same with an interval that ends at a bound of the statistic."""
+        return replace(self, low=max(self.low, bound))
+
     def overlaps(self, other: "Estimate") -> bool:
         """Whether the two intervals share a value."""
         return self.low <= other.high and other.low <= self.high
 
     def text(self, unit: str = "") -> str:
-        """The value and its interval in words: `63 % [55, 70]`; unit `%` takes shares to per cent."""
+        """The value and its interval in words: `63 % [55, 70]`; unit `%` turns shares into per cent."""
         scale = 100.0 if unit == "%" else 1.0
         digits = _digits(scale * abs(self.value), scale * abs(self.high - self.low))
         digits = min(digits, 2) if unit == "%" else digits
@@ -60,10 +64,9 @@ class Bootstrap:
     seed: int
 
     def mean(self, values_N: NDArray[Any], purpose: str) -> Estimate:
-        """The mean of one number an item.
+        """The mean of one number per item.
 
-        `purpose` addresses the resampling: the same purpose draws the same items, which pairs
-        estimates that are compared.
+        The same `purpose` draws the same items, which pairs estimates that are compared.
 
         Raises:
             ValueError: there is no item, or a value is not finite.
@@ -75,7 +78,7 @@ class Bootstrap:
         return self._estimate(float(values.mean()), draws, n)
 
     def pair(self, statistic: Statistic, a_N: NDArray[Any], b_M: NDArray[Any], purpose: str) -> Estimate:
-        """A statistic of two sets of items, each resampled by itself along its first axis.
+        """A statistic of two sets of items, each resampled on its own along the first axis.
 
         Raises:
             ValueError: a set has no item, or a value is not finite.
@@ -89,10 +92,10 @@ class Bootstrap:
         return self._estimate(statistic(a, b), draws, min(len(a), len(b)))
 
     def counted(self, statistic: Statistic, n: int, m: int, purpose: str) -> Estimate:
-        """A statistic of how often each of n and of m items was drawn: the multiplicities (N,) and (M,).
+        """A statistic of the multiplicities (N,) and (M,): how often each of n and of m items was drawn.
 
-        Its value is that of every item once. The same purpose draws the same items as `pair` does, but
-        for a draw of one item alone, which has no two different items to pair and is drawn again.
+        Its value is that of every item once. It draws the same items as `pair`, except that a draw of a
+        single item, which leaves no pair of different items, is repeated.
 
         Raises:
             ValueError: a set has fewer than two items.
@@ -107,11 +110,10 @@ class Bootstrap:
     def jackknife(self, statistic: Statistic, a_N: NDArray[Any], b_M: NDArray[Any], purpose: str) -> Estimate:
         """A statistic of two sets, and Student's interval around it with the jackknife's error.
 
-        In each set groups of items are left out in turn (at most 20, drawn by `purpose`); the variances
-        of both sets are summed up (delete-m_j jackknife: Busing, Meijer & van der Leeden 1999,
-        doi 10.1023/A:1008800423698). No item is repeated, so a statistic that is biased for few items is
-        not biased further. The interval is one of the statistic at this n and m: it says how much
-        another draw of as many items would change it, and leaves the bias in.
+        In each set at most 20 groups of items, drawn by `purpose`, are left out in turn, and the variances
+        of both sets are added (delete-m_j jackknife: Busing, Meijer & van der Leeden 1999,
+        doi 10.1023/A:1008800423698). The interval says how much another draw of as many items would change
+        the statistic; it leaves the bias of few items as it is.
 
         Raises:
             ValueError: a set has fewer than three items, or a value is not finite.
@@ -138,7 +140,7 @@ class Bootstrap:
 def proportion(inside_N: NDArray[Any], confidence: float) -> Estimate:
     """The share of items that are 1 and not 0, with the exact interval of Clopper & Pearson (1934).
 
-    Where none is (or all are), resamples agree with each other, and a bootstrap would be sure of it.
+    Where none are (or all are), all resamples agree, and a bootstrap would claim certainty.
 
     Raises:
         ValueError: there is no item, or a value is neither 0 nor 1.
@@ -152,7 +154,7 @@ def proportion(inside_N: NDArray[Any], confidence: float) -> Estimate:
 
 
 def _multiplicities(n: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """How often each of n items is among n drawn, of which at least two differ."""
+    """How often each of n items occurs among n draws, at least two of which differ."""
     while True:
         counts = np.bincount(rng.integers(n, size=n), minlength=n)
         if counts.max() < n:

@@ -1,7 +1,9 @@
-"""How far two sets of feature vectors are apart: Frechet distance and kernel distance.
+"""How far two sets are apart, by feature vectors (Frechet and kernel distance) or by values of pairs.
 
 Shapes: N and M items of the sets a and b, F features.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,11 @@ def frechet_distance(a_NF: Features, b_MF: Features) -> float:
     the eigenvalues of C_a C_b are the squared singular values of A B^T: the trace of its root is their sum,
     which needs no root of a matrix and holds for fewer items than features.
 
-    It is biased upwards, and the more so the fewer the items. With many more items than features the
-    bias falls as 1/n, with fewer more slowly: two sets of one distribution, whose 512 variances fall as
-    1/k, are apart by 0.79 of the total variance with 64 items each, by 0.26 with 400, by 0.03 with 4000.
-    No resampling of few items finds out all of it, so a distance is read beside one between real sets of
-    the same n. Its interval is `Bootstrap.jackknife`: the repeated items of a bootstrap add the bias
-    once more, and its interval may lie above the distance itself.
+    It is biased upwards, the more so the fewer the items. With many more items than features the bias falls
+    as 1/n, with fewer more slowly: two sets from one distribution, whose 512 variances fall as 1/k, are apart
+    by 0.79 of the total variance with 64 items each, by 0.26 with 400, by 0.03 with 4000. Resampling does
+    not reveal all of it, so a distance is read beside one between real sets of the same n. Its interval comes
+    from `Bootstrap.jackknife`: the repeated items of a bootstrap would add the bias once more.
 
     Raises:
         ValueError: a set has fewer than two items, features differ in number or are not finite.
@@ -36,10 +37,10 @@ def frechet_distance(a_NF: Features, b_MF: Features) -> float:
 
 
 class KernelDistance:
-    """The kernel distance of two sets, for any multiplicities of their items.
+    """The kernel distance of two sets (N, F) and (M, F), for any multiplicities of their items.
 
     Squared maximum mean discrepancy, unbiased, with the kernel k(x, y) = (x.y / F + 1)^3 (Binkowski et al.
-    2018, arXiv 1801.01401; Gretton et al. 2012, lemma 6): 0 in the mean over pairs of sets of
+    2018, arXiv 1801.01401; Gretton et al. 2012, lemma 6): 0 in the mean over pairs of sets from
     one distribution, so single values may be negative. The kernel sees means, variances and skewness.
 
     Raises:
@@ -54,29 +55,27 @@ class KernelDistance:
         np.fill_diagonal(self._bb_MM, 0)
 
     def __call__(self, c_N: NDArray[np.integer], d_M: NDArray[np.integer]) -> float:
-        """The distance if item i of `a` is there c_N[i] times, and item j of `b` d_M[j] times.
+        """The distance if item i of `a` occurs c_N[i] times, and item j of `b` d_M[j] times.
 
-        Two copies of one item are no pair: k(x, x) does not enter, as it does not for the sets as they
-        are. With `Bootstrap.counted` that makes resamples whose mean is the distance itself. At least
-        two different items of each set must be there.
+        Two copies of one item are no pair: k(x, x) does not enter, so the resamples of `Bootstrap.counted`
+        have the distance itself as their mean. At least two different items of each set must occur.
         """
         c, d = c_N.astype(np.float64), d_M.astype(np.float64)
         across = c @ self._ab_NM @ d / (c.sum() * d.sum())
         return float(_within(self._aa_NN, c) + _within(self._bb_MM, d) - 2 * across)
 
 
-def kernel_distance(a_NF: Features, b_MF: Features) -> float:
-    """The `KernelDistance` of two sets as they are.
+def gap_of_pairs(a_NN: Array, b_MM: Array) -> Callable[[NDArray[np.integer], NDArray[np.integer]], float]:
+    """The mean value of pairs in one set less that in the other, for any multiplicities of their items.
 
-    Raises:
-        ValueError: a set has fewer than two items, features differ in number or are not finite.
+    The matrices hold a value per pair, and 0 on the diagonal: an item and its copy are no pair.
     """
-    return KernelDistance(a_NF, b_MF)(np.ones(len(a_NF), int), np.ones(len(b_MF), int))
+    return lambda c_N, d_M: _within(a_NN, c_N.astype(np.float64)) - _within(b_MM, d_M.astype(np.float64))
 
 
-def _within(kernel_NN: Array, c_N: Array) -> float:
-    """Mean kernel over pairs of different items of one set."""
-    return float(c_N @ kernel_NN @ c_N / (c_N.sum() ** 2 - c_N @ c_N))
+def _within(pairs_NN: Array, c_N: Array) -> float:
+    """The mean over pairs of different items of one set."""
+    return float(c_N @ pairs_NN @ c_N / (c_N.sum() ** 2 - c_N @ c_N))
 
 
 def _kernel(a_NF: Array, b_MF: Array) -> Array:

@@ -59,10 +59,10 @@ class Architecture:
         return cls(DEPTHS[blocks, bottleneck], f"{first}weight" in weights, f"{first}bias" in weights)
 
     def build(self) -> nn.Module:
-        """MONAI's ResNet of this form, made MedicalNet's, without weights of its own to be relied on.
+        """MONAI's ResNet of this form, turned into MedicalNet's; its weights are still to be loaded.
 
-        MONAI's halves the grid in each layer but the first. MedicalNet's was trained with its last two
-        layers at the second's resolution and dilated by 2 and 4, and so are the weights meant.
+        MONAI's halves the grid in each layer but the first; MedicalNet was trained with its last two layers
+        at the second's resolution, dilated by 2 and 4.
         """
         network: nn.Module = getattr(resnet, f"resnet{self.depth}")(
             n_input_channels=1,
@@ -131,10 +131,10 @@ def load_medicalnet(path: Path, device: str = "cpu") -> MedicalNet:
 def standardised(x_BXYZ: NDArray[np.floating], foreground_BXYZ: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Each volume with mean 0 and standard deviation 1 over its foreground.
 
-    MedicalNet takes the voxels above 0 for this, and fills the others with normal noise. Here the caller
-    says which are foreground, since the empty space of a generated volume is not exactly 0, and nothing
-    is drawn: equal volumes have equal features. A volume without foreground is standardised over all
-    voxels, and a foreground of one value (an occupancy grid) is only shifted to 0.
+    MedicalNet takes the voxels above 0 for this and fills the others with noise. Here the caller says which
+    are foreground, since the empty space of a generated volume is not exactly 0, and nothing is drawn. A
+    volume without foreground is standardised over all voxels; a foreground of one value (an occupancy grid)
+    is only shifted to 0.
     """
     volumes = np.empty(x_BXYZ.shape, np.float32)
     for volume, x, foreground in zip(volumes, x_BXYZ, foreground_BXYZ, strict=True):

@@ -2,12 +2,10 @@
 
 Shapes: X, Y, Z voxels; N items in each of V views; M training items, or M test items; F features of an item.
 
-Distances of samples to the train set are held against those of test volumes, which cannot be copies: the
-three sets of Meehan et al. 2020 (arXiv 2004.05675). They compare the two sets of distances as a whole, by
-ranks, in cells of feature space; here each sample is judged by itself, so that copies can be counted and
-drawn. Distances in voxel space have a limit: an item that is smoother than the data lies near all of it.
-In many dimensions the mean of the data is about 1.4 times nearer to a training item than a test item is.
-Blurred samples therefore count as copies; their sharpness tells, and so does a look at the pairs.
+Distances from samples to the train set are held against those from test volumes, which cannot be copies:
+the three sets of Meehan et al. 2020 (arXiv 2004.05675), except that each sample is judged on its own. Smooth
+items lie near all data: in many dimensions the mean of the data is about 1.4 times nearer to a training item
+than a test item is, so blurred samples count as copies.
 """
 
 from dataclasses import dataclass
@@ -46,10 +44,10 @@ class Pair:
 def nearest(a_VNF: NDArray[Any], b_MF: NDArray[Any]) -> Nearest:
     """The smallest Euclidean distance of each item in any view to any training item.
 
-    Give test items in the same views as samples: each view is one more chance to come near. Of equal
-    distances the first view counts, then the first training item. Products find the candidates, as
-    |a|^2 + |b|^2 - 2ab; whatever their rounding leaves possible is measured again from the differences,
-    so that copies are at distance 0. Large arrays are worked on in blocks.
+    Give test items in the same views as samples: each view is another chance to come near. Among equal
+    distances the first view counts, then the first training item. Candidates come from
+    |a|^2 + |b|^2 - 2ab; those that rounding leaves possible are measured again from the differences, so that
+    copies are at distance 0. Large arrays are processed in blocks.
 
     Raises:
         ValueError: the arrays are not (views, items, features) and (items, features), a set is empty, or
@@ -70,12 +68,11 @@ def nearest(a_VNF: NDArray[Any], b_MF: NDArray[Any]) -> Nearest:
 
 
 def threshold(test_distances_M: Array, quantile: float) -> float:
-    """The distance below which a new draw from the test set's distribution is with chance `quantile`.
+    """The distance below which a new draw from the test set's distribution falls with probability `quantile`.
 
-    The quantile whose expected level is its name (k of M sorted values at level k / (M + 1); type 6 of
-    Hyndman & Fan 1996, doi 10.2307/2684934). Below 1 / (M + 1) there is only the smallest distance: 64 test
-    volumes cannot resolve less than 1 / 65 = 1.5 %. The level is as uncertain as it is small: with the
-    smallest of M it follows Beta(1, M), whose standard deviation about equals its mean.
+    The k-th of M sorted values is taken at level k / (M + 1) (type 6 of Hyndman & Fan 1996,
+    doi 10.2307/2684934). Below 1 / (M + 1) there is only the smallest distance: 64 test volumes cannot
+    resolve less than 1 / 65 = 1.5 %. That level follows Beta(1, M): its standard deviation is about its mean.
 
     Raises:
         ValueError: there are no distances or some are not finite, or `quantile` is not between 0 and 1.
@@ -87,9 +84,8 @@ def threshold(test_distances_M: Array, quantile: float) -> float:
 def memorised(sample_distances_N: Array, test_distances_M: Array, quantile: float) -> Array:
     """1 for each sample that is nearer to the train set than the test set's `threshold`, 0 if not.
 
-    Both distances are to the same train set, from `nearest`. The mean is the share of memorised samples,
-    to be held against chance: the larger of `quantile` and 1 / (M + 1). Samples at the threshold are not
-    counted.
+    Both distances are to the same train set, from `nearest`. The mean is the share of memorised samples; by
+    chance it is the larger of `quantile` and 1 / (M + 1). Samples at the threshold do not count.
 
     Raises:
         ValueError: as `threshold`.
@@ -99,10 +95,7 @@ def memorised(sample_distances_N: Array, test_distances_M: Array, quantile: floa
 
 
 def closest(found: Nearest, count: int) -> list[Pair]:
-    """The `count` samples nearest to the train set, each once, with their training items; fewer if fewer.
-
-    By distance: all samples share one threshold, so that this is the order of distance to threshold too.
-    """
+    """The samples nearest to the train set, each once, with their training items; at most `count`."""
     order = np.argsort(found.distance, kind="stable")[:count]
     return [Pair(int(i), int(found.index[i]), int(found.view[i]), float(found.distance[i])) for i in order]
 
@@ -110,9 +103,8 @@ def closest(found: Nearest, count: int) -> list[Pair]:
 def pooled(x_XYZ: NDArray[Any], longest: int) -> NDArray[np.float32]:
     """Means over equal boxes: a volume with at most `longest` voxels along each axis.
 
-    The boxes are cubes but for rounding to whole numbers of them, and end within voxels where they must,
-    each voxel counting by its share: a mirrored volume gives the mirrored result, to float32. Smaller
-    volumes stay as they are. Views of the result, made flat, are the features of `nearest`.
+    The boxes are cubes but for rounding to whole numbers of them; a voxel that a box cuts counts by its
+    share, so a mirrored volume gives the mirrored result, to float32. Smaller volumes stay as they are.
 
     Raises:
         ValueError: `longest` is not positive, or an axis is empty.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from voxgen.metrics.similarity import DATA_RANGE
-from voxgen.metrics.volumes import sharpness
+from voxgen.metrics.volume_statistics import sharpness
 
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -63,9 +63,8 @@ def count_error(x_XYZ: Volume, r_XYZ: Volume) -> float:
 def relative_sharpness(x_XYZ: Volume, r_XYZ: Volume, foreground_XYZ: Mask) -> float:
     """sharpness(r) / sharpness(x) - 1, both over the original's foreground, in the network's range.
 
-    Below 0 the reconstruction is blurred; one that lies elsewhere may be above 0. A reconstruction with
-    nothing there has lost all of it (-1). An original without foreground or without a gradient has
-    nothing to lose (0).
+    Below 0 the reconstruction is blurred; -1 where nothing is left of it, 0 where the original has no
+    foreground or no gradient.
     """
     original, reconstruction = (sharpness(v, foreground_XYZ) for v in (x_XYZ, r_XYZ))
     if not original > 0:  # NaN, where there is no foreground, is not either
@@ -76,10 +75,8 @@ def relative_sharpness(x_XYZ: Volume, r_XYZ: Volume, foreground_XYZ: Mask) -> fl
 def poisson_redraw(counts_XYZ: Volume, rng: np.random.Generator) -> NDArray[np.float32]:
     """A second measurement of the same object: each voxel drawn anew from Poisson(its count).
 
-    The scores of an original against its redraw say what counting noise alone does to them; the redraw
-    takes the measured counts for the expected ones. It is for grids whose points fall into one voxel
-    each (density). On a gaussian grid neighbouring voxels share their points, so this noise is not that
-    of a second measurement: redraw the density there, and blur it.
+    Scores of an original against its redraw show what counting noise alone does to them. On a gaussian grid,
+    where neighbouring voxels share their points, the redraw is noisier than a second measurement would be.
 
     Raises:
         ValueError: a count is negative or not finite.

@@ -3,6 +3,8 @@
 Shapes: X, Y, Z voxels. `x` is the original and `r` what is compared with it, both in the network's range.
 """
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
@@ -21,7 +23,7 @@ def ssim(x_XYZ: Volume, r_XYZ: Volume, mask_XYZ: Mask, window: int) -> float:
     """Mean structural similarity over the windows that are centred in `mask_XYZ`.
 
     Equation 13 of Wang et al. 2004 (doi 10.1109/TIP.2003.819861), K1 = 0.01, K2 = 0.03, data range 1,
-    in 3D with uniform windows of `window` voxels an edge; past the faces the volume is mirrored, so that
+    in 3D with uniform cubic windows of edge `window` [voxels]; past the faces the volume is mirrored, so that
     grids thinner than the window work. Without foreground, all windows count.
     """
     similarity = np.prod(similarity_maps(x_XYZ, r_XYZ, window), axis=0)
@@ -37,10 +39,8 @@ def ms_ssim(x_XYZ: Volume, r_XYZ: Volume, window: int) -> float:
     of `scales`; the weights of fewer than five are divided by their sum. A volume of one scale has its
     SSIM over all windows.
 
-    MONAI's MultiScaleSSIMMetric takes only windows that lie inside the volume, which a thin grid has
-    none of; where both apply, they differ in these windows at the faces alone.
-
-    Empty space counts as similar, so scores of sparse volumes lie near 1: compare them with one another.
+    (MONAI's MultiScaleSSIMMetric takes only windows inside the volume, of which a thin grid has none.) Empty
+    space counts as similar, so scores of sparse volumes lie near 1: compare them with one another.
 
     Raises:
         ValueError: the volumes differ in shape.
@@ -57,12 +57,20 @@ def ms_ssim(x_XYZ: Volume, r_XYZ: Volume, window: int) -> float:
     return float(score)
 
 
+def ms_ssim_of_pairs(x_DXYZ: Volume, window: int) -> Map:
+    """MS-SSIM (D, D) of each pair of D volumes; 0 on the diagonal, which is no pair."""
+    similarity = np.zeros((len(x_DXYZ), len(x_DXYZ)))
+    for i, j in combinations(range(len(x_DXYZ)), 2):
+        similarity[i, j] = similarity[j, i] = ms_ssim(x_DXYZ[i], x_DXYZ[j], window)
+    return similarity
+
+
 def scales(shape: Shape, window: int) -> list[Shape]:
     """Shapes of the volume at each scale of `ms_ssim`, the volume itself first; at most five.
 
     From one scale to the next, every axis of at least two windows is halved (an odd last voxel is left
-    out); a shorter axis stays as it is. The first scale without such an axis is the last. With windows
-    of 7, a cube of 64 voxels has four scales, and 48 x 48 x 8 has three, in which the 8 stay.
+    out); a shorter axis stays as it is. With windows of 7, a cube of 64 voxels has four scales, and
+    48 x 48 x 8 has three, in which the 8 stay.
     """
     shapes = [tuple(shape)]
     while len(shapes) < len(WEIGHTS):

@@ -1,4 +1,4 @@
-"""Where results come from: data, digests, the machine, and the times that the rules took."""
+"""Where results come from: data, digests, the machine, and how long the rules took."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -8,7 +8,7 @@ from typing import Any
 from voxgen.figures.sheet import in_words
 from voxgen.io.files import digest, iterate_table, read_json
 from voxgen.models.folder import CONFIG
-from voxgen.pages.sources import Data
+from voxgen.pages.report_inputs import Data
 from voxgen.volumes.grid import Grid
 
 NAMED = 5  # dropped clouds that are named; their tables have them all
@@ -59,7 +59,7 @@ def environment_rows(path: Path) -> tuple[Rows, Rows]:
 def time_rows(folder: Path) -> Rows:
     """Rule, jobs, wall time of all its jobs, most memory of one; the longest first.
 
-    Snakemake writes a table a job; its columns are s [seconds] and max_rss [MB], "-" or NA where it
+    Snakemake writes one table per job; its columns are s [seconds] and max_rss [MB], "-" or NA where it
     could not measure.
     """
     times: dict[str, list[tuple[float, float]]] = {}

@@ -28,6 +28,7 @@ CARRIERS = (
     "voxgen.training.checkpoints",
     "voxgen.training.distributed",
     "voxgen.training.identity",
+    "voxgen.training.lock",
     "voxgen.training.monitor",
 )
 SPEAKERS = ("logging", "warnings")  # what they are told reaches people, not results

@@ -2,14 +2,16 @@
 
 import difflib
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from voxgen.errors import InputError
 from voxgen.settings.base import Section
 from voxgen.settings.sections import Settings
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def load_settings(config: Mapping[str, Any]) -> Settings:
@@ -18,10 +20,15 @@ def load_settings(config: Mapping[str, Any]) -> Settings:
     Raises:
         InputError: names every key that is unknown, missing or out of bounds, with a remedy.
     """
+    return checked(Settings, config)
+
+
+def checked(model: type[Checked], config: Mapping[str, Any]) -> Checked:
+    """Validate what a section is to hold; see `load_settings`."""
     try:
-        return Settings.model_validate_json(json.dumps(config, default=str))
+        return model.model_validate_json(json.dumps(config, default=str))
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors()]
+        lines = [_explain(detail, model) for detail in error.errors()]
         raise InputError("config: " + "\nconfig: ".join(dict.fromkeys(lines))) from None
 
 
@@ -40,13 +47,15 @@ def given_by(settings: Settings, text: str) -> dict[str, Any]:
 
 
 def value_at(settings: Section, path: str) -> Any:
-    """The value at a path such as `data.grid.shape`.
+    """The value at a path such as `data.grid.shape`; of a section that is null, null.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no such path.
     """
     value: Any = settings
     for name in path.split("."):
+        if value is None:
+            return None
         if not hasattr(value, name):
             raise InputError(f"settings: there is no {path}: no {name} in {type(value).__name__}")
         value = getattr(value, name)
@@ -62,11 +71,13 @@ def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
 
 
-def _explain(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"] if "[" not in str(part))  # no names of types
-    found = detail.get("input")
+def _explain(detail: Any, model: type[BaseModel]) -> str:
+    keys, _ = _followed(model, detail["loc"])
+    where, found = ".".join(keys), detail.get("input")
     if detail["type"] == "extra_forbidden":
-        return f"{where}: unknown key{_nearest(detail['loc'])}"
+        _, sections = _followed(model, detail["loc"][:-1])
+        known = [key for each in sections for key in each.model_fields]
+        return f"{where}: unknown key{_nearest(keys[-1], known)}"
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
         return (
             f"{where}: missing; config/config.yaml holds the defaults: keep its keys, "
@@ -92,12 +103,43 @@ def _is_number(text: Any) -> bool:
     return True
 
 
-def _nearest(location: tuple[str | int, ...]) -> str:
-    model: Any = Settings
-    for name in location[:-1]:
-        model = model.model_fields[str(name)].annotation
-    close = difflib.get_close_matches(str(location[-1]), model.model_fields, n=1, cutoff=0.4)
-    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(model.model_fields)}"
+def _nearest(key: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+    return f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(dict.fromkeys(known))}"
+
+
+def _followed(
+    model: type[BaseModel], location: Sequence[str | int]
+) -> tuple[list[str], list[type[BaseModel]]]:
+    """The keys on the way to a location, and the sections that may lie there: of a union there are several.
+
+    pydantic puts names of types and the tags of unions between the keys.
+    """
+    keys, sections = list[str](), [model]
+    for part in location:
+        inner = [
+            each.model_fields[str(part)].annotation for each in sections if str(part) in each.model_fields
+        ]
+        tagged = [each for each in sections if _goes_by(each, part)]
+        if inner or not tagged:
+            keys += [str(part)] if "[" not in str(part) else []
+        if inner or tagged:
+            sections = [each for annotation in inner for each in _sections(annotation)] if inner else tagged
+    return keys, sections
+
+
+def _goes_by(section: type[BaseModel], tag: str | int) -> bool:
+    """Whether a section of a union is meant by a tag: its name, or the only value of one of its keys."""
+    constants = [get_args(field.annotation) for field in section.model_fields.values()]
+    return tag == section.__name__ or (tag,) in constants
+
+
+def _sections(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The sections that an annotation names, however deep."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections(part)
 
 
 if __name__ == "__main__":

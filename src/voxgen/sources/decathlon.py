@@ -15,10 +15,10 @@ class Task:
 
     Attributes:
         folder: where dataset.json lies.
-        name: what the task calls itself.
+        name: of the task, as dataset.json states it.
         modalities: name of each channel of its images, such as FLAIR; an image of one channel is 3D.
         scans: the training images, sorted.
-        labels: for each scan its label file; None where there is none.
+        labels: label file of each scan; None where it has none.
     """
 
     folder: Path
@@ -29,10 +29,10 @@ class Task:
 
 
 def read_task(folder: Path) -> Task:
-    """Read dataset.json and find its training images; names that begin with a dot are no images.
+    """Read dataset.json and find its training images; names that begin with a dot are not images.
 
     Raises:
-        InputError: dataset.json is missing or none, or its images are missing or share a name.
+        InputError: dataset.json is missing or invalid, or its images are missing or share a name.
     """
     listing = folder / "dataset.json"
     if not listing.is_file():
@@ -47,15 +47,15 @@ def read_task(folder: Path) -> Task:
         name = str(content["name"])
     except (KeyError, TypeError) as error:
         raise InputError(
-            f"{listing}: no decathlon task ({error!r}), expected name, modality {{'0': ...}} and "
+            f"{listing}: not a decathlon task ({error!r}), expected name, modality {{'0': ...}} and "
             "training [{image, label}]; unpack the task again"
         ) from None
     pairs = sorted((pair for pair in pairs if not pair[0].name.startswith(".")), key=lambda pair: pair[0])
-    wrong = "" if pairs else "there is none"
+    wrong = "" if pairs else "none exists"
     if missing := [scan for scan, _ in pairs if not scan.is_file()]:
         wrong = f"{len(missing)} are missing, first {missing[0]}"
     elif len({scan.name for scan, _ in pairs}) < len(pairs):
-        wrong = "some have one name, by which they could not be told apart"
+        wrong = "some have the same name and could not be told apart"
     if wrong:
         raise InputError(f"{listing}: of {len(pairs)} training images {wrong}; unpack the task again")
     return Task(folder, name, modalities, [scan for scan, _ in pairs], [label for _, label in pairs])

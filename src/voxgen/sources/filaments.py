@@ -28,7 +28,7 @@ class Simulated:
 
     Attributes:
         points: localisations (P, 3) [nm], float32, 0 <= coordinate < box.
-        filaments: how many filaments.
+        filaments: number of filaments.
         length: their total length inside the box [nm].
         width: diameter of the tubules [nm].
     """

@@ -13,7 +13,7 @@ CONTENTS = "dataset.json"  # of a decathlon task
 
 
 def raw_sources(data: DataSettings, results: Path) -> dict[str, str]:
-    """Name of each raw source with what is given for it: simulated, downloaded or from data.files."""
+    """Name and path of each raw source: simulated, downloaded or from data.files."""
     if data.source == "synthetic":
         names = [f"filaments-{i}" for i in range(data.synthetic.files)]
         return {name: str(results / "raw" / f"{name}.h5") for name in names}
@@ -33,11 +33,11 @@ def index_of(name: str) -> int:
 def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     """The files of one raw source in a fixed order; for a decathlon task its table of contents.
 
-    `given` is a path or pattern; for NIfTI also a folder, or a list: .txt with a path a line, or .csv with a
-    column `path`.
+    `given` is a path or pattern; for NIfTI also a folder, or a list: .txt with one path per line, or .csv
+    with a column `path`.
 
     Raises:
-        InputError: there is no such file, or two scans have one name.
+        InputError: there is no such file, or two scans have the same name.
     """
     key = f"data.files.{name}"
     if name not in data.files:
@@ -94,7 +94,7 @@ def scan_paths(given: str, key: str) -> list[str]:
 
 
 def listed_scans(listing: Path) -> dict[str, dict[str, str]]:
-    """Paths of a list, which start at its folder, with what the other columns of a .csv say of each.
+    """Paths in a list, relative to its folder, with what the other columns of a .csv say about each.
 
     Raises:
         InputError: a .csv has no column `path`, or a row has more or fewer cells than columns.
@@ -135,7 +135,9 @@ def _refuse_namesakes(paths: list[str], key: str) -> None:
     for path in paths:
         stem = scan_name(path)
         if stem in first:
-            raise InputError(f"{key}: {first[stem]} and {path} have one name; rename one, names become ids")
+            raise InputError(
+                f"{key}: {first[stem]} and {path} have the same name; rename one, names become ids"
+            )
         first[stem] = path
 
 

@@ -32,18 +32,19 @@ TOLERANCE = 1e-3  # share of a voxel that counts as none: headers hold float32
 
 @dataclass(frozen=True)
 class Prepared:
-    """A scan on the grid, with all that the way back needs.
+    """A scan on the grid, with all that restoring it needs.
 
     Attributes:
         volume: (X, Y, Z), (intensity - low) / (high - low), not clipped; 0 where the scan does not reach.
         origin: lower corner of voxel (0, 0, 0) [mm, RAS+].
         spacing: edges of a voxel [mm].
-        low, high: intensities that became 0 and 1.
+        low: intensity that became 0.
+        high: intensity that became 1.
         shape: voxels along the file's axes.
         affine: (4, 4) of the file, from voxel indices to voxel centres [mm].
         dtype: of the file's intensities: an integer type where they are stored unscaled, else float32.
         channel: which volume of a 4D file; None for a 3D one.
-        digest: of the intensities in RAS+ order, whatever type the file stores them in.
+        digest: of the intensities in RAS+ order, whatever type the file stores.
     """
 
     volume: Volume
@@ -98,7 +99,7 @@ def prepare(
     if not volume.any():
         extent = " x ".join(f"{size:g}" for size in np.multiply(upright.shape, voxel_sizes(ras)))
         raise InputError(
-            f"{path}: nothing is left of it on the grid, found {extent} mm; check data.scans.spacing"
+            f"{path}: no part of it lies on the grid, its extent is {extent} mm; check data.scans.spacing"
         )
     digest = blake2b(upright.tobytes(), digest_size=16).hexdigest()
     return Prepared(volume, origin, edges, low, high, voxels.shape, affine, dtype, channel, digest)

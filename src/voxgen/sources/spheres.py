@@ -24,8 +24,8 @@ class Sphere:
     Attributes:
         table: number of the table that it belongs to.
         index: its number in the table.
-        radius: in voxels.
-        centre_x: along x, likewise y and z [voxels].
+        radius: of the sphere [voxels].
+        centre_x: centre along x, likewise along y and z [voxels].
         mean: of the values inside.
         deviation: standard deviation of the values inside.
     """
@@ -46,7 +46,7 @@ COLUMNS = tuple(field.name for field in fields(Sphere))
 def draw_spheres(settings: Spheres, shape: Shape, seed: int, table: int) -> list[Sphere]:
     """The `settings.volumes` spheres of a table; sphere i depends on (seed, table, i) alone.
 
-    Radius, mean and deviation are uniform in their ranges, the centre where the sphere lies in `shape`.
+    Radius, mean and deviation are uniform in their ranges, the centre where the whole sphere lies in `shape`.
     """
     return [_drawn(settings, shape, seed, table, index) for index in range(settings.volumes)]
 
@@ -61,7 +61,7 @@ def render(sphere: Sphere, shape: Shape, seed: int) -> NDArray[np.float32]:
 
 
 def write_spheres(out: Path, settings: Spheres, shape: Shape, seed: int, table: int) -> None:
-    """Write the spheres of a table as CSV, a line each with the attributes of `Sphere`."""
+    """Write the spheres of a table as CSV, one line per sphere with the attributes of `Sphere`."""
     write_table(out, map(asdict, draw_spheres(settings, shape, seed, table)), COLUMNS)
 
 
@@ -69,7 +69,7 @@ def read_spheres(path: Path) -> list[Sphere]:
     """Read what `write_spheres` wrote.
 
     Raises:
-        InputError: the file is no such table.
+        InputError: the file is not such a table.
     """
     try:
         return [
@@ -78,7 +78,7 @@ def read_spheres(path: Path) -> list[Sphere]:
         ]
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"{path}: no table of spheres ({error!r}), expected the columns {', '.join(COLUMNS)}; "
+            f"{path}: not a table of spheres ({error!r}), expected the columns {', '.join(COLUMNS)}; "
             "delete it and run again"
         ) from None
 

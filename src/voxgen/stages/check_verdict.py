@@ -7,16 +7,16 @@ from voxgen.io.files import read_json, replacing
 
 
 def check_verdict(summary: Path, out: Path) -> None:
-    """Write the verdicts of summary.json as text, a gate a line.
+    """Write the verdicts of summary.json as text, one gate per line.
 
     Raises:
         InputError: the verdict is `fail`; names the gates that failed.
     """
     content = read_json(summary)
     gates = [gate for section in content["sections"].values() for gate in section["gates"]]
-    failed = [gate["reading"] for gate in gates if gate["verdict"] == "fail"]
+    failed = [gate["finding"] for gate in gates if gate["verdict"] == "fail"]
     if failed:
         found = "; ".join(failed)
         raise InputError(f"the evaluation failed (gates.stop_on_fail): {found}; look at results/report.html")
     with replacing(out) as temporary:
-        temporary.write_text("".join(f"{gate['reading']}\n" for gate in gates), encoding="utf-8")
+        temporary.write_text("".join(f"{gate['finding']}\n" for gate in gates), encoding="utf-8")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
 from voxgen.errors import InputError
-from voxgen.figures.loader import save_loader
+from voxgen.figures.loader_speeds import save_loader
 from voxgen.io.files import read_json, write_table
 from voxgen.machine.ahead import ahead
 from voxgen.models.kinds import build_first_stage

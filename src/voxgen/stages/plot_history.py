@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from voxgen.figures.history import save_history
+from voxgen.figures.training_curves import save_history
 from voxgen.io.files import read_table
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from voxgen.batches.views import views
 from voxgen.figures.sheet import quantity_of
-from voxgen.figures.volumes import Paired, save_pairs
+from voxgen.figures.volume_sheets import Paired, save_pairs
 from voxgen.io.files import read_json
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.nifti import read_volume

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from voxgen.figures.sheet import quantity_of
-from voxgen.figures.volumes import Reconstructed, save_reconstructions
+from voxgen.figures.volume_sheets import Reconstructed, save_reconstructions
 from voxgen.io.files import read_json, read_table
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.manifest import Split, grid_of

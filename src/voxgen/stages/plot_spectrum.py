@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from voxgen.figures.spectrum import save_spectrum
+from voxgen.figures.power_spectra import save_spectrum
 from voxgen.io.files import read_json
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voxgen.figures.sheet import quantity_of
-from voxgen.figures.splits import Shown, save_data_preview, save_statistics
+from voxgen.figures.sheet import pick_evenly, quantity_of
+from voxgen.figures.split_sheets import Shown, save_data_preview, save_statistics
 from voxgen.io.files import read_table, write_json
 from voxgen.volumes.manifest import Split
 from voxgen.volumes.nifti import read_volume
@@ -42,11 +42,11 @@ class _Voxels:
 def plot_voxels(train: Split, val: Split, test: Split, preview: Path, statistics: Path, figure: Path) -> None:
     """Write `preview` (PNG), `statistics` (JSON) and `figure` (PNG of the statistics).
 
-    Not all splits are empty. Rows are counted all, voxels
-    of at most READ volumes a split, evenly spread over its manifest and read one by one. In `statistics`
-    shares lie in [0, 1]; `occupied` is the mean share of occupied voxels of all volumes, `empty` the
-    share of voxels read that are 0. A bin of a histogram holds its lower edge, the last one both; the first
-    bin of counts may hold fainter ones too. Volumes of no clouds have null in place of `points` and
+    Not all splits are empty. All rows are counted, but
+    voxels of at most READ volumes per split, evenly spread over its manifest. In `statistics` shares lie in
+    [0, 1]; `occupied` is the mean share of occupied voxels of all volumes, `empty` the share of read voxels
+    that are 0. A bin of a histogram holds its lower edge, the last one both; the first bin of counts may hold
+    fainter ones too. Volumes of no clouds have null in place of `points` and
     `outside`, a split without volumes has null throughout.
     """
     splits = {"train": train, "val": val, "test": test}
@@ -57,12 +57,16 @@ def plot_voxels(train: Split, val: Split, test: Split, preview: Path, statistics
     quantity = quantity_of(clouds)
     save_data_preview(
         preview,
-        {name: [_shown(row, folders[name]) for row in _spread(rows, SHOWN)] for name, rows in tables.items()},
+        {
+            name: [_shown(row, folders[name]) for row in pick_evenly(rows, SHOWN)]
+            for name, rows in tables.items()
+        },
         every[0]["unit"],
         quantity,
     )
     files = {
-        name: [folders[name] / row["file"] for row in _spread(rows, READ)] for name, rows in tables.items()
+        name: [folders[name] / row["file"] for row in pick_evenly(rows, READ)]
+        for name, rows in tables.items()
     }
     edges = _octaves(every) if clouds else _range(file for some in files.values() for file in some)
     voxels = {name: _voxels(some, edges) for name, some in files.items()}
@@ -144,13 +148,6 @@ def _bins(numbers: Sequence[int]) -> Edges:
     """Edges of equal bins for whole numbers: 2 n^(1/3) of them (Rice's rule), and no more than numbers."""
     bins = min(BINS, max(numbers) - min(numbers) + 1, round(2 * len(numbers) ** (1 / 3)))
     return np.histogram_bin_edges(numbers, bins).astype(np.float64)
-
-
-def _spread(rows: Sequence[Row], most: int) -> list[Row]:
-    """At most `most` of the rows, evenly spread, the first and the last among them."""
-    return [
-        rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
-    ]
 
 
 def _shown(row: Row, folder: Path) -> Shown:

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from voxgen.io.files import replacing
-from voxgen.pages.report import report_page
-from voxgen.pages.sources import Data, Run, Scores
+from voxgen.pages.report_inputs import Data, Run, Scores
+from voxgen.pages.report_page import report_page
 
 TITLE = "voxgen report"
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.figures.sheet import quantity_of
-from voxgen.figures.volumes import save_preview
+from voxgen.figures.volume_sheets import save_preview
 from voxgen.io.files import read_json, read_table, write_table
 from voxgen.randomness import generator
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds.names import split_unit
+from voxgen.sources.clouds.columns import split_unit
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.parts import UNSCALED
 from voxgen.sources.clouds.writing import write_clouds
@@ -38,9 +38,10 @@ def sample(
 
     Clouds have the layout, unit and floating type of the files `raw`, and as many points as their clouds
     do: the same number for each where they have one, else the volume's count; stacks of several sizes become
-    a padded one. Of clouds that were each scaled to the grid they have the grid's unit, and names of axes
-    state none. A volume without counts has no cloud; the column `points` of samples.csv says 0 and
-    samples.h5 leaves it out.
+    a padded one. Tables by offsets or counts become a table by column, which is read without these settings,
+    and clouds of variable length one dataset per cloud. Where clouds were each scaled to the grid, samples
+    have the grid's unit, and names of axes state none. A volume without counts has no cloud; the column
+    `points` of samples.csv says 0 and samples.h5 leaves it out.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for shard in shards for row in read_table(shard / "manifest.csv")]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from voxgen.evaluation.verdicts import summary
+from voxgen.evaluation.verdicts import judge
 from voxgen.io.files import read_json, write_json
 from voxgen.settings.gates import Gates
 
@@ -21,5 +21,5 @@ def summarise(
 
     `settings` are those of the whole run, plain; they are kept beside the verdicts, to compare runs by.
     """
-    judged = summary(read_json(reconstruction), read_json(samples), read_json(memorisation), gates)
+    judged = judge(read_json(reconstruction), read_json(samples), read_json(memorisation), gates)
     write_json(out, {**judged, "settings": settings})

@@ -1,10 +1,8 @@
 """The folder of one training: its lock, resumable states, snapshots of weights, and history."""
 
 import errno
-import fcntl
 import logging
 import os
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ from torch import Tensor
 
 from voxgen.errors import InputError
 from voxgen.io.files import clear_half_written, replacing, write_table
+from voxgen.training.lock import locked
 
 log = logging.getLogger(__name__)
 
@@ -146,29 +145,6 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], epoch: int) -> None
     """Write weights as safetensors, with the epoch that they are from, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(save(dict(weights), {"epoch": str(epoch)}))
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder of states.
-
-    Raises:
-        InputError: another process holds it; the message names it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise InputError(
-                f"{folder}: held by {lock.read().strip() or 'another process'}, which trains the same model; "
-                "wait for it or stop it"
-            ) from None
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}")
-        lock.flush()
-        yield
 
 
 @contextmanager

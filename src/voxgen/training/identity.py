@@ -7,15 +7,14 @@ carries states on after a change of formulas that was accepted as harmless.
 
 import hashlib
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import Any
 
+from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json
 from voxgen.settings.formulas import formula_digest
-
-log = logging.getLogger(__name__)
+from voxgen.training.lock import locked
 
 IDENTITY = "identity.json"
 ENDS = ("epochs", "patience", "weights")
@@ -42,6 +41,9 @@ def carry_states(trainings: Path) -> list[Path]:
     """Rename the state folders below `trainings` to what today's formulas make of them; returns the new ones.
 
     A folder that is there already stays; of several that claim one name, the one written to last gets it.
+
+    Raises:
+        InputError: a training is at work in one of them.
     """
     carried = []
     for folder in sorted(trainings.glob(f"*/{IDENTITY}"), key=lambda path: -path.parent.stat().st_mtime):
@@ -49,8 +51,9 @@ def carry_states(trainings: Path) -> list[Path]:
         now = formula_digest(identity["stage"])
         renamed = folder.parent.with_name(_name({**identity, "formulas": now}))
         if now != identity["formulas"] and not renamed.exists():
-            write_json(folder, {**identity, "formulas": now})
-            folder.parent.rename(renamed)
+            with locked(folder.parent):
+                write_json(folder, {**identity, "formulas": now})
+                folder.parent.rename(renamed)
             carried.append(renamed)
     return carried
 
@@ -72,6 +75,9 @@ def _name(identity: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    for training in sorted(Path(sys.argv[1]).glob("*")):
-        for state in carry_states(training):
-            print(f"carried on: {state}")
+    try:
+        for training in sorted(Path(sys.argv[1]).glob("*")):
+            for state in carry_states(training):
+                print(f"carried on: {state}")
+    except InputError as error:
+        sys.exit(str(error))

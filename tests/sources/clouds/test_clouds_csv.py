@@ -9,8 +9,8 @@ import pytest
 from test_clouds import RNG, read, same
 
 from voxgen.errors import InputError
-from voxgen.sources.clouds import cutting, tables
-from voxgen.sources.clouds.csv_tables import CsvTable, sniff
+from voxgen.sources.clouds import cutting
+from voxgen.sources.clouds.csv_table import CsvTable, sniff
 
 
 def csv(path: Path, text: str, encoding: str = "utf-8") -> Path:
@@ -38,7 +38,7 @@ def test_headers_and_units(tmp_path: Path, header: str, factor: float, encoding:
     path = csv(tmp_path / "a.csv", f"{header}\n1,0.5,1.5,2.5\n2,1.25,2,3e0\n", encoding)
     found, how = load(path)
     same(found, [np.array([[0.5, 1.5, 2.5], [1.25, 2, 3]]) * factor])
-    assert (how.key, how.layout, how.scale) == ("", "CSV, a cloud a file", (factor,) * 3)
+    assert (how.key, how.layout, how.scale) == ("", "CSV, one cloud per file", (factor,) * 3)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_clouds_by_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tex
     ]
     path = csv(tmp_path / "a.csv", "\n".join(["Track_ID,x,y,z,Patient", *rows]))
     monkeypatch.setattr(cutting, "BATCH_BYTES", batch * cutting.POINT_BYTES)
-    monkeypatch.setattr(tables, "BLOCK_ROWS", 13)
+    monkeypatch.setattr(cutting, "BLOCK_ROWS", 13)
     found, how = load(path, carry=("patient",))
     order = sorted(set(names), key=lambda name: name if text else int(name))
     same(found, [points[[other == name for other in names]] for name in order])
@@ -114,11 +114,11 @@ def test_a_table_without_rows_is_a_cloud_without_points(tmp_path: Path) -> None:
         ("x,y\n1,2\n", {}, r"it has x and y but no z; data\.z: 0\.0 declares"),
         ("x,y,z\n1,2,3\n", {"z": 1.0}, r"it has x, y and z, but data\.z is 1; set data\.z to null"),
         ("x,x_nm,y,z\n1,2,3,4\n", {}, r"x and x_nm could all be x; name x, y, z in data\.columns"),
-        ("x,y,z,z\n1,2,3,4\n", {}, "the column 'z' stands there twice"),
+        ("x,y,z,z\n1,2,3,4\n", {}, "the column 'z' occurs twice"),
         ("x,y,z\n1,2,3\n4,five,6\n", {}, r"row 1: column 'y' holds 'five', expected a number"),
         ('x,y,z,w\n1,2,3,"4\n', {}, r"cannot be read as CSV .*EOF inside string.*expected 4 columns"),
         ("x,y,z\n1,2,3\n", {"columns": ("a", "y", "z")}, r"there is no column 'a', found: x, y, z"),
-        ("x,y,z\n1,2,3\n", {"key": "points"}, r"data\.key is of HDF5 files.*set data\.key to null"),
+        ("x,y,z\n1,2,3\n", {"key": "points"}, r"data\.key is for HDF5 files.*set data\.key to null"),
         ("x,y,z\n1,2,3\n", {"group_by": "w"}, r"no column 'w', found: x, y, z; correct data\.group_by"),
         (
             "x,y,z\n1,2,3\n",
@@ -132,7 +132,7 @@ def test_a_table_without_rows_is_a_cloud_without_points(tmp_path: Path) -> None:
             {"unit": "unitless"},
             r"its axes are in px, px, nm.*set data\.scale",
         ),
-        ("x [V],y [V],z [V]\n1,2,3\n", {}, r"unit 'V' is no known length.*set data\.scale"),
+        ("x [V],y [V],z [V]\n1,2,3\n", {}, r"unit 'V' is not a known length.*set data\.scale"),
         ("x,y,z,a_id,track\n1,2,3,4,4\n1,2,3,4,4\n1,2,3,5,5\n", {}, "a_id and track could each tell"),
         ("a\0b", {}, "is not text"),
     ],
@@ -163,7 +163,7 @@ def test_latin_1_beyond_the_first_block_keeps_its_micrometres(tmp_path: Path) ->
 
 def test_a_range_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = csv(tmp_path / "a.csv", "x,y,z\n" + "".join(f"{i},{i},{i}\n" for i in range(20)))
-    monkeypatch.setattr(tables, "BLOCK_ROWS", 4)
+    monkeypatch.setattr(cutting, "BLOCK_ROWS", 4)
     blocks = list(CsvTable(sniff(path), (0, 1, 2), (1.0, 1.0, 1.0), None).blocks(path, (), 6, 13))
     assert [(block.first, len(block.points)) for block in blocks] == [(6, 2), (8, 4), (12, 1)]
     assert np.concatenate([block.points[:, 0] for block in blocks]).tolist() == list(range(6, 13))

@@ -231,10 +231,10 @@ def test_where_units_stand(tmp_path: Path) -> None:
         ),
         (
             "furlong",
-            r"/points: unit 'furlong' is no known length.*set data\.scale to the factor to nm, or",
+            r"/points: unit 'furlong' is not a known length.*set data\.scale to the factor to nm, or",
         ),
-        ("degrees", r"/points: unit 'degrees' is no known length"),
-        (["nm", "nm", "um"], "unit 'nm, um' is no known length"),
+        ("degrees", r"/points: unit 'degrees' is not a known length"),
+        (["nm", "nm", "um"], "unit 'nm, um' is not a known length"),
     ],
 )
 def test_unknown_units_are_refused(tmp_path: Path, text: Any, message: str) -> None:
@@ -361,7 +361,7 @@ def test_hdf5plugin_is_imported_where_it_is_installed(
     def missing(dataset: Any) -> list[str]:
         return [] if asked else ["Blosc (HDF5 filter 32001)"]
 
-    monkeypatch.setattr(hdf5, "missing_filters", missing)
+    monkeypatch.setattr(hdf5, "list_missing_filters", missing)
     monkeypatch.setattr(importlib, "import_module", lambda name: asked.append(name) or types.ModuleType(name))
     with (
         open_clouds([path], reading()) as clouds,

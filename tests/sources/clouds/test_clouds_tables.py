@@ -9,7 +9,8 @@ import pytest
 from test_clouds import RNG, ragged, read, reading, same, write
 
 from voxgen.errors import InputError
-from voxgen.sources.clouds import cutting, tables
+from voxgen.sources.clouds import cutting
+from voxgen.sources.clouds.datasets import H5Table
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.writing import Form
 
@@ -39,7 +40,7 @@ def test_scattered_clouds_equal_a_direct_grouping(
     ids = np.char.add("t", numbers.astype(str)).astype("S") if text else numbers.astype(">i4")
     path = write(tmp_path / "a.h5", table(kind, points, ids))
     monkeypatch.setattr(cutting, "BATCH_BYTES", batch * cutting.POINT_BYTES)
-    monkeypatch.setattr(tables, "BLOCK_ROWS", 70)
+    monkeypatch.setattr(cutting, "BLOCK_ROWS", 70)
     found, how = read(path)
     values = np.unique(ids)
     same(found, [points[ids == value] for value in values])
@@ -55,14 +56,14 @@ def test_a_batch_reads_only_the_rows_it_needs(tmp_path: Path, monkeypatch: pytes
     path = write(tmp_path / "a.h5", table("matrix", RNG.random((N, 3)), np.repeat(np.arange(30), 10)))
     monkeypatch.setattr(cutting, "BATCH_BYTES", 20 * cutting.POINT_BYTES)
     asked = []
-    original = tables.H5Table.blocks
+    original = H5Table.blocks
 
     def spied(self: Any, file: Any, columns: Any, start: int, stop: int | None, points: bool = True) -> Any:
         asked.append((start, stop))
         return original(self, file, columns, start, stop, points)
 
     with open_clouds([path], reading()) as clouds:
-        monkeypatch.setattr(tables.H5Table, "blocks", spied)
+        monkeypatch.setattr(H5Table, "blocks", spied)
         assert len(list(clouds.read(10, 14))) == 4
     assert asked == [(100, 120), (120, 140)]
 
@@ -75,7 +76,7 @@ def test_offsets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, clo
     content = {"points": np.concatenate(points), name: edges if closed else edges[:-1], "label": np.arange(5)}
     path = write(tmp_path / "a.h5", content | {"patient": np.repeat(np.arange(5), [4, 0, 7, 1, 9])})
     monkeypatch.setattr(cutting, "BATCH_BYTES", 8 * cutting.POINT_BYTES)
-    monkeypatch.setattr(tables, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(cutting, "BLOCK_ROWS", 3)
     found, how = read(path, carry=("patient",))
     same(found, points)
     assert (how.offsets, how.layout) == (f"/{name}", "table by offsets")
@@ -97,7 +98,7 @@ def test_counts(tmp_path: Path) -> None:
     same(read(path, counts="/g/lengths")[0], points)
     same(read(path, counts="size")[0], [np.concatenate(points), points[1], points[1]])
     with open_clouds([path], reading()) as clouds:
-        assert clouds.form == Form("counts", "g/points", "nm", np.dtype(np.float64), ids="lengths")
+        assert clouds.form == Form("table", "g/points", "nm", np.dtype(np.float64))
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_counts(tmp_path: Path) -> None:
 def test_offsets_and_counts_that_do_not_fit(tmp_path: Path, name: str, values: list[int]) -> None:
     path = write(tmp_path / "a.h5", {"points": RNG.random((11, 3)), name: values})
     assert len(read(path)[0]) == 1
-    with pytest.raises(InputError, match=rf"/{name} (is no list|sums to 8) .*correct data\.{name}"):
+    with pytest.raises(InputError, match=rf"/{name} (is not a list|sums to 8) .*correct data\.{name}"):
         read(path, **{name: name})
 
 
@@ -128,7 +129,7 @@ def test_settings_of_offsets_and_counts_are_checked(tmp_path: Path) -> None:
         read(path, key="points", counts="counts")
     with pytest.raises(InputError, match=r"2 counts up to 4, expected 2 from 0 to 3 .*correct data\.counts"):
         read(path, key="pc", counts="n")
-    with pytest.raises(InputError, match=r"data\.group_by is given, but pc \(2, 3, 3\) holds a cloud a row"):
+    with pytest.raises(InputError, match=r"data\.group_by is given, but pc \(2, 3, 3\) holds one"):
         read(path, key="pc", group_by="id")
     with pytest.raises(InputError, match=r"data\.group_by and data\.counts both tell clouds apart"):
         read(path, key="points", group_by="id", counts="n")
@@ -224,7 +225,7 @@ def test_tiles_lose_and_double_no_point(
     points = RNG.normal(0, 3, (N, 3))
     path = write(tmp_path / "a.h5", {"points": points})
     monkeypatch.setattr(cutting, "BATCH_BYTES", 50 * cutting.POINT_BYTES)
-    monkeypatch.setattr(tables, "BLOCK_ROWS", 77)
+    monkeypatch.setattr(cutting, "BLOCK_ROWS", 77)
     found, how = read(path, tile=edges)
     back = []
     for cloud in found:

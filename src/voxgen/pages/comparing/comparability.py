@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from voxgen.pages.comparing.runs import TEST, Run
-from voxgen.pages.tables import Json
+from voxgen.pages.comparing.finished_runs import TEST, FinishedRun
+from voxgen.pages.score_tables import Json
 from voxgen.volumes.intensity import Intensity
 
 GRID = ("shape", "origin", "spacing", "unit", "method", "sigma", "placement", "cloud_unit")
 DIVISOR = 0.01  # relative difference of the law's divisor: more train volumes move it, errors scale with it
-SIZES = {"reconstruction": "test volumes", "samples": "volumes a set"}
+SIZES = {"reconstruction": "test volumes", "samples": "volumes per set"}
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Comparability:
     doubts: list[str]
 
 
-def comparability(first: Run, other: Run) -> Comparability:
-    """What stands between a run and the first one."""
+def check_comparability(first: FinishedRun, other: FinishedRun) -> Comparability:
+    """What stands between a run and the first."""
     reasons = [
         *_test(first, other),
         *_grid(first.contract("grid"), other.contract("grid")),
@@ -36,7 +36,7 @@ def comparability(first: Run, other: Run) -> Comparability:
     return Comparability(reasons, doubts + _sizes(first, other))
 
 
-def _test(first: Run, other: Run) -> list[str]:
+def _test(first: FinishedRun, other: FinishedRun) -> list[str]:
     if first.test is None or other.test is None or first.test == other.test:
         return []
     shared = first.test.keys() & other.test.keys()
@@ -70,7 +70,7 @@ def _law(first: Json | None, other: Json | None) -> list[str]:
     return [f"another intensity law: {', and '.join(laws)}"]
 
 
-def _sizes(first: Run, other: Run) -> list[str]:
+def _sizes(first: FinishedRun, other: FinishedRun) -> list[str]:
     """Sets of different sizes: distances between sets are biased by how many volumes they hold."""
     found = []
     for part, words in SIZES.items():

@@ -1,4 +1,4 @@
-"""What an HDF5 file holds, links followed."""
+"""The catalog of an HDF5 file: which datasets and groups it holds, links followed."""
 
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from voxgen.sources.clouds.hdf5 import parent, text
+from voxgen.sources.clouds.hdf5 import climb, decode, join, parent
 from voxgen.sources.clouds.units import is_unit
 
 UNITS = ("units", "unit", "Units", "Unit")
@@ -44,9 +44,11 @@ class Catalog:
     """What a file holds; what the walk did not meet is looked up when it is asked for.
 
     Attributes:
-        datasets: each once, by path; `groups` and links that lead nowhere (`broken`) by path, too.
-        held: for each group what is directly in it, by name: an item, or None for what is no dataset.
-        units: unit that each path states itself, None for none.
+        datasets: each dataset once, by path.
+        groups: path of each group, once.
+        broken: paths of links that lead nowhere.
+        held: for each group what is directly in it, by name: an item, or None for what is not a dataset.
+        units: the unit that each path states itself, None for none.
     """
 
     file: Any
@@ -56,59 +58,52 @@ class Catalog:
     held: dict[str, dict[str, Item | None]] = field(default_factory=dict)
     units: dict[str, str | None] = field(default_factory=dict)
 
-    def by_group(self) -> dict[str, dict[str, Item]]:
-        """For each group the datasets directly in it, by name."""
-        found: dict[str, dict[str, Item]] = {}
-        for path, item in self.datasets.items():
-            found.setdefault(parent(path), {})[item.leaf] = item
-        return found
-
     def dataset(self, path: str) -> Item | None:
         """The dataset at a path; None for a group."""
         if path in self.datasets:
             return self.datasets[path]
         if parent(path) in self.held:
             return self.held[parent(path)].get(path.rpartition("/")[2])
-        return _item(path, self.file[path])
+        return _to_item(path, self.file[path])
 
     def within(self, path: str) -> dict[str, Item | None]:
         """What is directly in a group, by name, links followed: a dataset, or None for anything else."""
         if path not in self.held:
             group = self.file[path]
-            found = {name: item for name in group if (item := _get(group, name)) is not None}
-            self.held[path] = {name: _item(_below(path, name), item) for name, item in found.items()}
+            found = {name: _open(group.id, name, linked=True) for name in group}
+            self.held[path] = {
+                name: _to_item(join(path, name), item) for name, item in found.items() if item is not None
+            }
         return self.held[path]
 
     def children(self, path: str) -> dict[str, Item]:
         """Datasets directly in a group, by name, links followed."""
         return {name: item for name, item in sorted(self.within(path).items()) if item is not None}
 
-    def expanded(self, path: str, components: list[str]) -> list[str]:
-        """Paths below `path` that match a pattern a component, sorted; links are followed."""
+    def expand(self, path: str, components: list[str]) -> list[str]:
+        """Paths below `path` that match one pattern per component, sorted; links are followed."""
         if not components:
             return [path]
         if path not in self.held and not isinstance(self.file[path], h5py.Group):
             return []
-        below = [_below(path, name) for name in sorted(self.within(path)) if fnmatchcase(name, components[0])]
+        below = [join(path, name) for name in sorted(self.within(path)) if fnmatchcase(name, components[0])]
         if len(components) > 1:
             below = [child for child in below if self.dataset(child) is None]
-        return [found for child in below for found in self.expanded(child, components[1:])]
+        return [found for child in below for found in self.expand(child, components[1:])]
 
     def unit_of(self, path: str) -> str | None:
         """The unit that a dataset or group states, or a group above it, or the file in one plain word."""
-        while True:
-            if path not in self.units:
-                found = h5py.h5o.open(self.file.id, path.encode("utf-8", "surrogateescape"))
-                self.units[path] = _stated_unit(h5py.HLObject(found).attrs)
-            unit = self.units[path]
+        for place in climb(path):
+            if place not in self.units:
+                found = h5py.h5o.open(self.file.id, _encode(place))
+                self.units[place] = _read_unit(h5py.HLObject(found).attrs)
+            unit = self.units[place]
             if unit is not None:
-                return unit if path != "/" or is_unit(unit) else None
-            if path == "/":
-                return None
-            path = parent(path)
+                return unit if place != "/" or is_unit(unit) else None
+        return None
 
 
-def catalogue(file: Any) -> Catalog:
+def build_catalog(file: Any) -> Catalog:
     """Walk the whole file, each object once, through hard, soft and external links, sorted by path.
 
     Objects get the path of a hard link where they have one. `visititems` follows hard links only.
@@ -116,21 +111,20 @@ def catalogue(file: Any) -> Catalog:
     """
     catalog, kept = Catalog(file), []
     seen: dict[tuple[int, int], Item | None] = {}
-    hard, links = deque([("/", file.id, b"/")]), deque[tuple[str, Any, bytes]]()
+    hard, links = deque([("/", file.id, "/")]), deque[tuple[str, Any, str]]()
     while hard or links:
         linked = not hard
         path, group, name = (hard or links).popleft()
-        found = _opened(group, name, linked)
+        found = _open(group, name, linked)
         if found is None:
             catalog.broken.append(path)
             continue
         info = h5py.h5o.get_info(found)
         place = (info.fileno, info.addr)
         new = place not in seen
-        item = seen.setdefault(place, _item(path, found) if new else None)
+        item = seen.setdefault(place, _to_item(path, found) if new else None)
         if path != "/":
-            own = item and replace(item, path=path)
-            catalog.held[parent(path)][path.rpartition("/")[2]] = own
+            catalog.held[parent(path)][name] = item and replace(item, path=path)
         if not new:
             continue
         if linked:
@@ -143,58 +137,42 @@ def catalogue(file: Any) -> Catalog:
         elif isinstance(found, h5py.h5g.GroupID):
             catalog.groups.append(path)
             catalog.held[path] = {}
-            for child, is_hard in _links(found):
-                (hard if is_hard else links).append((_below(path, _decoded(child)), found, child))
+            for child, is_hard in _list_links(found):
+                (hard if is_hard else links).append((join(path, child), found, child))
     catalog.datasets = dict(sorted(catalog.datasets.items(), key=lambda pair: pair[0].split("/")))
     catalog.groups.sort(key=lambda path: path.split("/"))
     return catalog
 
 
-def unit_of(file: Any, path: str) -> str | None:
-    """The unit of a dataset or group, as `Catalog.unit_of` finds it."""
-    return Catalog(file).unit_of(path)
-
-
-def _opened(group: Any, name: bytes, linked: bool) -> Any:
+def _open(group: Any, name: str, linked: bool) -> Any:
     """Identifier of an object in a group, None where a link leads nowhere."""
     try:
-        return h5py.Group(group)[_decoded(name)].id if linked else h5py.h5o.open(group, name)
+        return h5py.Group(group)[name].id if linked else h5py.h5o.open(group, _encode(name))
     except (KeyError, OSError):
         return None
 
 
-def _links(group: Any) -> list[tuple[bytes, bool]]:
+def _list_links(group: Any) -> list[tuple[str, bool]]:
     """Names of the links in a group, and whether each is a hard one."""
     found: list[tuple[bytes, bool]] = []
     group.links.iterate(lambda name, link: found.append((name, link.type == h5py.h5l.TYPE_HARD)), info=True)
-    return found
+    return [(name.decode("utf-8", "surrogateescape"), is_hard) for name, is_hard in found]
 
 
-def _item(path: str, found: Any) -> Item | None:
+def _to_item(path: str, found: Any) -> Item | None:
     """The entry of a dataset or its identifier, None for anything else."""
     if not isinstance(found, h5py.Dataset | h5py.h5d.DatasetID):
         return None
     return Item(path, tuple(found.shape or ()), found.dtype)
 
 
-def _stated_unit(attributes: Any) -> str | None:
+def _read_unit(attributes: Any) -> str | None:
     for name in UNITS:
         found = attributes.get(name)
         if found is not None and not isinstance(found, h5py.Empty):
-            return text(found)
+            return decode(found)
     return None
 
 
-def _below(path: str, name: str) -> str:
-    return f"{path.rstrip('/')}/{name}"
-
-
-def _decoded(name: bytes) -> str:
-    return name.decode("utf-8", "surrogateescape")
-
-
-def _get(group: Any, name: str) -> Any:
-    try:
-        return group[name]
-    except (KeyError, OSError):
-        return None
+def _encode(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")

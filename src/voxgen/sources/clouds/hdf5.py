@@ -34,7 +34,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     """Open a file for reading.
 
     Raises:
-        InputError: it is missing, damaged, or no HDF5.
+        InputError: the file is missing, damaged, or not HDF5.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; correct data.files")
@@ -52,7 +52,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 
 
 def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[str] = ()) -> NDArray[Any]:
-    """The selected values of a dataset, of a compound one only the `fields`; `row` is for the message.
+    """The selected values of a dataset, of records only the `fields`; `row` is for the message.
 
     Raises:
         InputError: the bytes cannot be read, or the filter that compressed them is not installed.
@@ -62,15 +62,14 @@ def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[
         try:
             return np.asarray(source[selection])
         except OSError:
-            if not missing_filters(dataset):
+            if not list_missing_filters(dataset):
                 raise
             with suppress(ImportError):
                 importlib.import_module("hdf5plugin")
             return np.asarray(source[selection])
     except OSError as error:
         where = f"{dataset.file.filename}: {dataset.name}" + ("" if row is None else f", row {row}")
-        missing = missing_filters(dataset)
-        if missing:
+        if missing := list_missing_filters(dataset):
             raise InputError(
                 f"{where}: compressed with {', '.join(missing)}, a filter that is not installed; "
                 "pip install hdf5plugin, or set HDF5_PLUGIN_PATH to the folder that holds the filter"
@@ -78,7 +77,7 @@ def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[
         raise InputError(f"{where}: cannot be read ({error}); fetch the file again") from None
 
 
-def missing_filters(dataset: Any) -> list[str]:
+def list_missing_filters(dataset: Any) -> list[str]:
     """Names of the filters of a dataset that are not installed."""
     properties = dataset.id.get_create_plist()
     filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
@@ -86,8 +85,8 @@ def missing_filters(dataset: Any) -> list[str]:
     return [f"{FILTERS.get(number, 'an unknown filter')} (HDF5 filter {number})" for number in absent]
 
 
-def text(value: Any) -> str:
-    """Text of an attribute: bytes are decoded, several equal texts are one."""
+def decode(value: Any) -> str:
+    """The text of an attribute: bytes are decoded, several equal texts become one."""
     parts = [
         part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in np.ravel(value)
     ]
@@ -99,12 +98,21 @@ def parent(path: str) -> str:
     return path.rstrip("/").rpartition("/")[0] or "/"
 
 
+def join(path: str, name: str) -> str:
+    """Path of what is called `name` in the group at `path`."""
+    return f"{path.rstrip('/')}/{name}"
+
+
+def climb(path: str) -> Iterator[str]:
+    """The path, and the groups above it up to the root."""
+    yield path
+    while path != "/":
+        path = parent(path)
+        yield path
+
+
 def _is_text(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(4096)
-    lines = head.splitlines()
-    return (
-        b"\0" not in head
-        and bool(lines)
-        and any(len(lines[0].split(mark)) > 1 for mark in (b",", b";", b"\t"))
-    )
+    first = head.partition(b"\n")[0]
+    return b"\0" not in head and any(mark in first for mark in (b",", b";", b"\t"))

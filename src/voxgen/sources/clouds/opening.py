@@ -1,24 +1,19 @@
 """Opening files of clouds: `open_clouds` finds out how they are stored."""
 
 import logging
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds.csv_tables import plan_csv
+from voxgen.sources.clouds.csv_table import plan_csv
 from voxgen.sources.clouds.discovery import plan_hdf5
 from voxgen.sources.clouds.hdf5 import open_hdf5
-from voxgen.sources.clouds.parts import Attributes, Points
-from voxgen.sources.clouds.plan import Found, Plan
+from voxgen.sources.clouds.parts import Attributes, Found, Part, Points
 from voxgen.sources.clouds.writing import Form
-
-__all__ = ["Cloud", "Clouds", "Found", "open_clouds"]
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +27,7 @@ class Cloud:
         file: path of its file.
         key: what it is in its file, for example /cell_3/points, /points where track = 7, or tile 3/4.
         points: coordinates (n, 3) in data.unit.
-        attributes: what is known of it besides.
+        attributes: what else is known of it.
     """
 
     row: int
@@ -42,22 +37,37 @@ class Cloud:
     attributes: Attributes
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How the clouds of one file are read; the file need not stay open for it."""
+
+    path: Path
+    parts: Sequence[Part]
+    found: Found
+    form: Form
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def open(self) -> AbstractContextManager[Any]:
+        """What the parts read from: the opened HDF5 file, or the path of a CSV file."""
+        return open_hdf5(self.path) if self.found.key else nullcontext(self.path)
+
+
 class Clouds:
     """The clouds of files that share a layout; `open_clouds` makes it.
 
     Attributes:
         found: what was recognised, for a report.
-        form: how clouds can be written in the same way.
+        form: how clouds can be written alike.
     """
 
-    def __init__(self, plans: Sequence[Plan]) -> None:
-        self.found: Found = plans[0].found
-        self.form: Form = plans[0].form
-        self._parts = [(plan, part) for plan in plans for part in plan.parts]
-        self._ends = list(accumulate(len(part) for _, part in self._parts))
+    def __init__(self, plans: Sequence[_Plan]) -> None:
+        self.found, self.form = plans[0].found, plans[0].form
+        self._plans = plans
 
     def __len__(self) -> int:
-        return self._ends[-1]
+        return sum(map(len, self._plans))
 
     def read(self, start: int, stop: int) -> Iterator[Cloud]:
         """Yield the clouds start <= row < stop in order; a batch of them is held at a time.
@@ -65,37 +75,29 @@ class Clouds:
         Raises:
             InputError: a cloud cannot be read, or an attribute differs within one.
         """
-        row, index = start, bisect_right(self._ends, start)
-        while row < min(stop, len(self)):
-            path = self._parts[index][0].path
-            with _opened(self._parts[index][0]) as file:
-                while index < len(self._parts) and self._parts[index][0].path == path and row < stop:
-                    part = self._parts[index][1]
-                    before = self._ends[index] - len(part)
-                    last = min(stop, self._ends[index])
-                    for key, points, attributes in part.pieces(file, row - before, last - before):
-                        yield Cloud(row, str(path), key, points, attributes)
+        row = start
+        for i, low, high in _find_overlaps(map(len, self._plans), start, stop):
+            plan = self._plans[i]
+            with plan.open() as file:
+                for j, first, last in _find_overlaps(map(len, plan.parts), low, high):
+                    for key, points, attributes in plan.parts[j].pieces(file, first, last):
+                        yield Cloud(row, str(plan.path), key, points, attributes)
                         row += 1
-                    index += 1
 
     def uniform_points(self) -> int | None:
-        """Points that every cloud has, or None where the counts differ."""
+        """Number of points that every cloud has, or None where they differ."""
         sizes: set[int] = set()
-        path, index = None, 0
-        while index < len(self._parts):
-            path = self._parts[index][0].path
-            with _opened(self._parts[index][0]) as file:
-                while index < len(self._parts) and self._parts[index][0].path == path:
-                    for size in self._parts[index][1].sizes(file):
-                        sizes.add(int(size))
-                        if len(sizes) > 1:
-                            return None
-                    index += 1
+        for plan in self._plans:
+            with plan.open() as file:
+                for size in (size for part in plan.parts for size in part.sizes(file)):
+                    sizes.add(int(size))
+                    if len(sizes) > 1:
+                        return None
         return sizes.pop()
 
 
 @contextmanager
-def open_clouds(paths: Sequence[Path], reading: CloudSettings, carry: Sequence[str] = ()) -> Iterator[Clouds]:
+def open_clouds(paths: Sequence[Path], wanted: CloudSettings, carry: Sequence[str] = ()) -> Iterator[Clouds]:
     """Find the clouds in files that share a layout; rows number them over all files, in the given order.
 
     One file is open at a time. Of each cloud the attributes named in `carry` are read as well.
@@ -106,38 +108,44 @@ def open_clouds(paths: Sequence[Path], reading: CloudSettings, carry: Sequence[s
     """
     if not paths:
         raise InputError("no file to read clouds from; correct data.files")
-    plans: list[Plan] = []
+    plans: list[_Plan] = []
     for path in paths:
-        plan = _planned(path, _like(plans[0].found, reading) if plans else reading, carry)
+        plan = _make_plan(path, _like_the_first(plans[0].found, wanted) if plans else wanted, carry)
         if plans and plan.found.layout != plans[0].found.layout:
             expected = f"{plans[0].found.layout} as in {plans[0].path}"
             raise InputError(
                 f"{path}: found {plan.found.layout} at '{plan.found.key}', expected {expected}; "
-                "set data.key, or name the file apart in data.files"
+                "set data.key, or give the file another name in data.files"
             )
         plans.append(plan)
-    told: set[str] = set()
+    logged: set[str] = set()
     for plan in plans:
         for note in plan.found.notes:
-            if note not in told:
+            if note not in logged:
                 log.info("%s: %s", plan.path, note)
-        told |= set(plan.found.notes)
+        logged |= set(plan.found.notes)
     yield Clouds(plans)
 
 
-def _planned(path: Path, reading: CloudSettings, carry: Sequence[str]) -> Plan:
-    if reading.source == "csv":
-        return plan_csv(path, reading, carry)
+def _make_plan(path: Path, wanted: CloudSettings, carry: Sequence[str]) -> _Plan:
+    if wanted.source == "csv":
+        return _Plan(path, *plan_csv(path, wanted, carry))
     with open_hdf5(path) as file:
-        return plan_hdf5(path, file, reading, carry)
+        return _Plan(path, *plan_hdf5(file, wanted, carry))
 
 
-def _like(found: Found, reading: CloudSettings) -> CloudSettings:
+def _like_the_first(found: Found, wanted: CloudSettings) -> CloudSettings:
     """The settings for further files: their clouds are told apart as in the first."""
     if found.group_by is None or found.tile is not None:
-        return reading
-    return reading.model_copy(update={"group_by": found.group_by})
+        return wanted
+    return wanted.model_copy(update={"group_by": found.group_by})
 
 
-def _opened(plan: Plan) -> AbstractContextManager[Any]:
-    return nullcontext(plan.path) if not plan.found.key else open_hdf5(plan.path)
+def _find_overlaps(lengths: Iterable[int], start: int, stop: int) -> Iterator[tuple[int, int, int]]:
+    """Of lists one after another, (number, low, high) of each with items low <= i < high in start to stop."""
+    before = 0
+    for number, length in enumerate(lengths):
+        low, high = max(start - before, 0), min(stop - before, length)
+        if low < high:
+            yield number, low, high
+        before += length

@@ -1,6 +1,7 @@
-"""What every layout of clouds offers: a part of a file, whose clouds can be read in order."""
+"""What every layout offers: parts of a file whose clouds can be read in order, and what was found."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,28 +25,40 @@ class Part(Protocol):
         """Yield (key, points (n, 3) in data.unit, attributes) of the clouds start <= i < stop."""
 
     def sizes(self, file: Any) -> Iterable[int]:
-        """Points of each cloud."""
+        """Number of points of each cloud; a single number where all have the same."""
 
 
-def placed(raw: NDArray[Any], scale: Scale, z: float | None) -> Points:
-    """Coordinates (..., 3) in data.unit from the file's numbers (..., 3), or (..., 2) and `z`."""
+@dataclass(slots=True)
+class Found:
+    """What was recognised in a file, in the terms of the settings.
+
+    Attributes:
+        layout: in words.
+        key: data.key that finds the same; empty for CSV.
+        columns: data.columns that are the same; empty where the layout has none.
+        group_by: "none" where a table could be cut but is one cloud; None where nothing is cut by a column.
+        unit_found: the unit that the file states, None if it states none.
+        scale: factors from the file's numbers to data.unit.
+        notes: what was decided, and why.
+    """
+
+    layout: str = ""
+    key: str = ""
+    columns: tuple[str | int, ...] = ()
+    group_by: str | None = None
+    offsets: str | None = None
+    counts: str | None = None
+    tile: tuple[float, ...] | None = None
+    unit_found: str | None = None
+    scale: Scale = UNSCALED
+    notes: list[str] = field(default_factory=list)
+
+
+def place_points(raw: NDArray[Any], scale: Scale, z: float | None) -> Points:
+    """Coordinates (..., 3) in data.unit from the file's numbers (..., 3), or from (..., 2) and `z`."""
     points = np.asarray(raw, dtype=np.float64)
     if scale != UNSCALED:
         points = points * np.array(scale[: points.shape[-1]])
     if z is None:
         return points
     return np.concatenate([points, np.full((*points.shape[:-1], 1), z)], axis=-1)
-
-
-def plain(value: Any) -> Value | None:
-    """A plain Python value from a scalar or an array of one; None if it is no number and no short text."""
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.names is not None:
-        return None
-    item = array.reshape(-1)[0]
-    item = item.item() if isinstance(item, np.generic) else item
-    if isinstance(item, bytes):
-        item = item.decode(errors="replace")
-    if isinstance(item, str):
-        return item if len(item) <= 200 else None
-    return item if isinstance(item, bool | int | float) else None

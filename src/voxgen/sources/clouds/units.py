@@ -1,10 +1,17 @@
-"""Units of length in files, and the factor from a file's numbers to data.unit."""
+"""Units of length: what files state, where formats keep the size of a pixel, and the scale to data.unit."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.parts import UNSCALED, Scale
+
+Units = tuple[str | None, ...]
 
 # Power of ten of each length, in metres.
 POWERS = {
@@ -18,16 +25,8 @@ POWERS = {
     **dict.fromkeys(["pm", "picometer", "picometers", "picometre", "picometres"], -12),
 }
 PIXELS = {
-    "px",
-    "pix",
-    "pxl",
-    "pixel",
-    "pixels",
-    "camera pixel",
-    "camera pixels",
-    "cam. pixels",
-    "voxel",
-    "voxels",
+    *("px", "pix", "pxl", "pixel", "pixels", "camera pixel", "camera pixels", "cam. pixels"),
+    *("voxel", "voxels"),
 }
 UNITLESS = {"", "1", "none", "unitless", "dimensionless", "a.u.", "arbitrary", "arbitrary units"}
 OTHER = re.compile(
@@ -37,32 +36,28 @@ OTHER = re.compile(
 )
 
 
-def is_length(text: str | None) -> bool:
-    """Whether coordinates can be in this unit; an unknown one counts as possible."""
-    return text is None or is_unit(text) or OTHER.fullmatch(_word(text)) is None
+def may_be_length(text: str | None) -> bool:
+    """Whether coordinates can be in this unit; no unit and an unknown one count as possible."""
+    return text is None or is_unit(text) or OTHER.fullmatch(_normalise(text)) is None
 
 
 def is_unit(text: str) -> bool:
     """Whether the text is a plain unit of length, pixels included."""
-    return _word(text) in POWERS or _word(text) in PIXELS
+    return _normalise(text) in POWERS or is_pixels(text)
 
 
-def is_pixels(text: str | None) -> bool:
+def is_pixels(text: str) -> bool:
     """Whether the text means camera pixels."""
-    return text is not None and _word(text) in PIXELS
+    return _normalise(text) in PIXELS
 
 
-def factor(text: str, unit: str) -> float:
-    """Factor from the length `text` to the length `unit`, exact to the last digit."""
-    return float(f"1e{POWERS[_word(text)] - POWERS[unit]}")
+def convert(text: str, unit: str) -> float:
+    """How many lengths `unit` the length `text` is, exact to the last digit."""
+    return float(f"1e{POWERS[_normalise(text)] - POWERS[unit]}")
 
 
-def scale_of(
-    texts: tuple[str | None, ...],
-    reading: CloudSettings,
-    where: str,
-    notes: list[str],
-    pixel: float | None = None,
+def find_scale(
+    texts: Units, wanted: CloudSettings, where: str, notes: list[str], pixel: float | None = None
 ) -> Scale:
     """Factors along x, y, z from the file's numbers to data.unit; decisions are added to `notes`.
 
@@ -70,59 +65,111 @@ def scale_of(
     size of a pixel [nm] where it is known.
 
     Raises:
-        InputError: pixels of unknown size, or a unit that is no known length.
+        InputError: pixels of unknown size, or a unit that is not a known length.
     """
-    said = joined(texts)
-    if reading.scale is not None:
-        scale = reading.scale if isinstance(reading.scale, tuple) else (reading.scale,) * 3
-        notes.append(f"scale {_listed(scale)} from data.scale" + (f", the file says {said}" if said else ""))
+    stated = join_units(texts)
+    if wanted.scale is not None:
+        scale = wanted.scale if isinstance(wanted.scale, tuple) else (wanted.scale,) * 3
+        beside = f", the file says {stated}" if stated else ""
+        notes.append(f"scale {_format(scale)} from data.scale{beside}")
         return scale
-    if said is None:
-        notes.append(f"no unit in the file: its numbers are taken as {reading.unit}")
+    if stated is None:
+        notes.append(f"no unit in the file: its numbers are taken as {wanted.unit}")
         return UNSCALED
-    factors = [_factor(text, reading.unit, where, pixel) for text in texts]
-    if reading.unit == "unitless":
+    factors = [_find_factor(text, wanted.unit, where, pixel) for text in texts]
+    if wanted.unit == "unitless":
         if len(set(texts)) > 1:
             raise InputError(
-                f"{where}: its axes are in {said}, of which no unitless cloud can be made; set data.scale"
+                f"{where}: its axes are in {stated}, which cannot make a unitless cloud; set data.scale"
             )
-        notes.append(f"the file says {said}, data.unit is unitless: its numbers are taken as they are")
+        notes.append(f"the file says {stated}, data.unit is unitless: its numbers are taken as they are")
     scale = (factors[0], factors[1], factors[2] if len(factors) > 2 else 1.0)
     if scale != UNSCALED:
-        notes.append(f"scale {_listed(scale)}: from {said} to {reading.unit}")
+        notes.append(f"scale {_format(scale)}: from {stated} to {wanted.unit}")
     return scale
 
 
-def joined(texts: tuple[str | None, ...]) -> str | None:
+def join_units(texts: Units) -> str | None:
     """The units of the axes in words, None where there is none."""
     if all(text is None for text in texts):
         return None
     return str(texts[0]) if len(set(texts)) == 1 else ", ".join(text or "no unit" for text in texts)
 
 
-def _factor(text: str | None, unit: str, where: str, pixel: float | None) -> float:
-    if text is None or _word(text) in UNITLESS:
+def is_picasso(path: str, fields: Sequence[str]) -> bool:
+    """Whether these are records of localisations as Picasso writes them, x and y in camera pixels."""
+    return path == "/locs" and {"frame", "x", "y"} <= set(fields) and bool({"photons", "lpx"} & set(fields))
+
+
+def read_picasso_pixel(path: Path, notes: list[str]) -> float | None:
+    """Size of a camera pixel [nm] from the YAML file of the same stem; None without one.
+
+    Raises:
+        InputError: its documents state several sizes, or it is not YAML.
+    """
+    sidecar = path.with_suffix(".yaml")
+    if not sidecar.is_file():
+        notes.append(f"no {sidecar.name} beside the file, which would state the size of a pixel")
+        return None
+    try:
+        documents = [part for part in yaml.safe_load_all(sidecar.read_text()) if isinstance(part, dict)]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{sidecar}: cannot be read as YAML ({error}); set data.scale, or mend the file"
+        ) from None
+    sizes, cameras = (_list_sizes(documents, name) for name in ("Pixelsize", "Camera.Pixelsize"))
+    if len(sizes) > 1:
+        listed = " and ".join(f"{size:g}" for size in sizes)
+        raise InputError(f"{sidecar}: Pixelsize is {listed} nm, expected one size; set data.scale")
+    if not sizes:
+        notes.append(f"{sidecar.name} states no Pixelsize")
+        return None
+    notes.append(f"pixel size {sizes[0]:g} nm from {sidecar.name}")
+    if set(cameras) - set(sizes):
+        listed = ", ".join(f"{size:g}" for size in cameras)
+        notes.append(f"{sidecar.name} also states Camera.Pixelsize {listed} nm, which is not used")
+    return sizes[0]
+
+
+def is_storm_analysis(file: Any) -> bool:
+    """Whether storm-analysis wrote the file: x and y in camera pixels, z in um."""
+    return "sa_type" in file.attrs and "pixel_size" in file.attrs
+
+
+def read_storm_pixel(file: Any, notes: list[str]) -> float:
+    """Size of a camera pixel [nm] that storm-analysis states."""
+    size = float(file.attrs["pixel_size"])
+    notes.append(f"storm-analysis: x, y in pixels of {size:g} nm, z in um")
+    return size
+
+
+def _list_sizes(documents: Sequence[dict[str, Any]], name: str) -> list[float]:
+    stated = [part.get(name) for part in documents]
+    numbers = [size for size in stated if isinstance(size, int | float) and not isinstance(size, bool)]
+    return sorted({float(size) for size in numbers if size > 0})
+
+
+def _find_factor(text: str | None, unit: str, where: str, pixel: float | None) -> float:
+    if text is None or _normalise(text) in UNITLESS or (unit == "unitless" and is_unit(text)):
         return 1.0
-    if unit == "unitless" and is_unit(text):
-        return 1.0
-    if is_pixels(text) and pixel is not None:
-        return pixel * factor("nm", unit)
     if is_pixels(text):
+        if pixel is not None:
+            return pixel * convert("nm", unit)
         raise InputError(
             f"{where}: coordinates are in {text} of unknown size, expected {unit}; "
             f"set data.scale to the size of a pixel [{unit}]"
         )
-    if _word(text) not in POWERS:
+    if _normalise(text) not in POWERS:
         raise InputError(
-            f"{where}: unit '{text}' is no known length, expected nm, um, mm, Angstrom or such; "
+            f"{where}: unit '{text}' is not a known length, expected nm, um, mm, Angstrom or such; "
             f"set data.scale to the factor to {unit}, or correct data.key"
         )
-    return factor(text, unit)
+    return convert(text, unit)
 
 
-def _word(text: str) -> str:
+def _normalise(text: str) -> str:
     return text.strip().strip("[]()").strip().lower()
 
 
-def _listed(scale: Scale) -> str:
+def _format(scale: Scale) -> str:
     return f"{scale[0]:g}" if len(set(scale)) == 1 else ", ".join(f"{value:g}" for value in scale)

@@ -1,0 +1,75 @@
+"""The table of metrics: complete, without ambiguity, and what its entries say of numbers."""
+
+import string
+from dataclasses import asdict
+
+import pytest
+
+from voxgen.evaluation.metric import Metric
+from voxgen.evaluation.metric_table import (
+    GROUPS,
+    LATENT_GATE,
+    LATENT_STD,
+    MEMORISED,
+    MEMORISED_GATE,
+    RECONSTRUCTION,
+    SAMPLES,
+)
+from voxgen.metrics.bootstrap import Estimate
+from voxgen.settings.gates import Gates
+
+GATES = [entry.gate for entry in (*RECONSTRUCTION, *SAMPLES) if entry.gate] + [LATENT_GATE, MEMORISED_GATE]
+
+
+@pytest.mark.parametrize("entries", [RECONSTRUCTION, SAMPLES])
+def test_keys_and_labels_are_unique(entries: tuple) -> None:
+    assert len({entry.key for entry in entries}) == len(entries)
+    assert len({entry.metric.label for entry in entries}) == len(entries)
+    assert {entry.metric.group for entry in entries} <= GROUPS.keys()
+
+
+def test_every_gate_of_the_settings_judges_one_metric() -> None:
+    assert sorted(gate.limits for gate in GATES) == sorted(set(Gates.model_fields) - {"stop_on_fail"})
+
+
+def test_texts_are_filled_and_come_back_from_json() -> None:
+    for entry in (*RECONSTRUCTION, *SAMPLES):
+        texts = "".join(asdict(entry.metric).values())
+        names = {name for _, name, *_ in string.Formatter().parse(texts) if name}
+        metric = entry.fill(dict.fromkeys(names, 7))
+        assert "{" not in metric.meaning
+        assert Metric.from_json(metric.to_json() | {"n": 3}) == metric
+
+
+@pytest.mark.parametrize(
+    ("direction", "unit", "good", "shortfall", "least"),
+    [
+        ("higher", "", "higher", -0.4, -0.6),
+        ("lower", "", "lower", 0.4, 0.2),
+        ("towards 0", "%", "near 0", 0.4, 0.2),
+        ("towards 0.5", "%", "near 50 %", 0.1, 0.0),
+        ("towards 1", "", "near 1", 0.6, 0.4),
+    ],
+)
+def test_directions(direction: str, unit: str, good: str, shortfall: float, least: float) -> None:
+    metric = Metric("a", unit, direction, "")  # type: ignore[arg-type]
+    estimate = Estimate(0.4, 0.2, 0.6, 9)
+    assert metric.good == good
+    assert metric.shortfall(estimate.value) == pytest.approx(shortfall)
+    assert metric.least_shortfall(estimate) == pytest.approx(least)
+
+
+def test_a_difference_inside_the_intervals_or_of_one_item_counts_as_none() -> None:
+    good, bad = Estimate(0.9, 0.8, 1.0, 9), Estimate(0.3, 0.2, 0.4, 9)
+    metric = Metric("a", "", "higher", "")
+    assert metric.compare(good, bad) == "better"
+    assert metric.compare(bad, good) == "worse"
+    assert metric.compare(good, Estimate(0.7, 0.6, 0.85, 9)) == "intervals overlap"
+    assert metric.compare(good, Estimate(0.3, 0.2, 0.4, 1)) == "intervals overlap"
+    found = metric.finding(good, {"a floor of": bad})
+    assert found == "a 0.90 [0.80, 1.00] beside a floor of 0.30 [0.20, 0.40]: better"
+
+
+def test_without_an_interval_or_beside_chance() -> None:
+    assert LATENT_STD.good == "near 1"
+    assert (MEMORISED.unit, MEMORISED_GATE.beyond) == ("%", "expected")
