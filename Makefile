@@ -15,7 +15,7 @@ SNAKEMAKE := $(BIN)/snakemake
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEFILES := Snakefile workflow
 # What check leaves to test: whole runs, browsers, and trainings in processes that are killed.
-SLOW := tests/workflow tests/browser tests/training/test_processes.py tests/training/test_fire.py
+SLOW := tests/workflow tests/browser tests/training/test_together.py tests/training/test_fire.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
