@@ -42,6 +42,10 @@ from voxgen.io.latent_shards import write_latents
 from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import launch
 from voxgen.machine.memory import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
+from voxgen.models.interfaces import FirstStage, Prior
+from voxgen.models.kinds import build_first_stage, build_prior
+from voxgen.models.layers import lay_out
+from voxgen.models.objective import Batch, Objective
 from voxgen.models.whitening import Whitening
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
