@@ -404,8 +404,10 @@ def test_blocks_are_what_is_compiled(kind: str, monkeypatch: pytest.MonkeyPatch)
 def test_compiled_blocks_compute_the_same(
     kind: str, recompute: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Blocks are traced, forward and backward; that the code made of it is right is torch's affair."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
+    """Blocks are traced whole, forward and backward; that the code made of it is right is torch's affair."""
+    whole = partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", whole)
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 64)  # blocks count as one function
     plain, batch = objective(kind)
     ours = own(plain, recompute=recompute)
     expected = gradients(ours, batch)
