@@ -73,15 +73,15 @@ def followed(stage):
     One example of each wildcard is looked at, since all jobs of a rule follow the same rules.
     """
     read, *_ = workflow.get_rule(stage).expand_input(EXAMPLE)
-    makers = set()
+    makers = []
     for file in filter(lies_in_results, read):
-        if not any(rule.is_producer(file) for rule in makers):
-            makers |= {rule for rule in workflow.rules if rule.is_producer(file)}
-    return sorted(rule.name for rule in makers)
+        if not any(maker.is_producer(file) for maker in makers):
+            makers += [maker for maker in workflow.rules if maker.is_producer(file)]
+    return sorted(maker.name for maker in makers)
 
 
 def lies_in_results(file):
-    """Whether a rule may make the file: thousands of raw ones need not be asked about."""
+    """Whether a file may be made here; thousands of raw ones need not be asked about."""
     return file.startswith("results/")
 
 
