@@ -14,6 +14,8 @@ PIP := $(BIN)/python -m pip
 SNAKEMAKE := $(BIN)/snakemake
 OVERLAY := $(if $(CONFIG),--configfile $(CONFIG))
 SNAKEFILES := Snakefile workflow
+# What check leaves to test: whole runs, browsers, and trainings in processes that are killed.
+SLOW := tests/workflow tests/browser tests/training/test_together.py tests/training/test_fire.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -34,8 +36,8 @@ samples: $(RUNTIME)  ## new volumes: results/samples
 report: $(RUNTIME)  ## the volumes, their evaluation and results/report.html
 	$(SNAKEMAKE) --cores $(CORES) $(OVERLAY)
 
-check: lint  ## lint and unit tests: what to run before each commit
-	$(BIN)/pytest -n 2 -m "not heavy and not workflow" --ignore tests/workflow --ignore tests/browser
+check: lint  ## lint and unit tests, before a commit
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(SLOW:%=--ignore=%)
 
 test: $(TESTING)  ## the tests
 	$(BIN)/pytest

@@ -25,7 +25,7 @@ TARGET = ("--cores", "2", "results/voxels/intensity.json")
 
 
 def project(folder: Path, files: int, clouds: int) -> None:
-    """Raw files of 16 points a cloud on a grid of 4 x 4 x 4 voxels, two shards each, all collected."""
+    """Raw files of 16 points per cloud on a grid of 4 x 4 x 4 voxels, two shards each, all collected."""
     folder.mkdir(parents=True)
     for name in ("Snakefile", "workflow", "config", "profiles", "src"):
         (folder / name).symlink_to(ROOT / name)

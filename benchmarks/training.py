@@ -5,7 +5,7 @@
     python benchmarks/training.py --equal
 
 The plain loop has the same networks, losses and batches: fp32, contiguous volumes, MONAI's default attention,
-AdamW as it comes; volumes are encoded by the frozen autoencoder at every step of the diffusion, and memory is
+AdamW as it comes; volumes are encoded by the frozen autoencoder at every step of the denoiser, and memory is
 glibc's by default. Each way is run once to warm up; what follows are medians of rounds in which the ways take
 turns, and medians of the ratio in a round. Where others use the machine, give --busy: wall times of two
 threads mean nothing there.
@@ -31,10 +31,9 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from monai.networks.blocks import SABlock
+from monai.networks.nets import AutoencoderKL, DiffusionModelUNet
 from snakemake.utils import update_config
 from torch import Tensor, nn
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 
 from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.batches.volume_batches import Volumes
@@ -43,9 +42,10 @@ from voxgen.io.latent_shards import write_latents
 from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import launch
 from voxgen.machine.memory import MMAP_MAX, TRIM_THRESHOLD, keep_freed_memory
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
-from voxgen.models.layers import accelerate
-from voxgen.models.prior.processes import build_process
+from voxgen.models.interfaces import FirstStage, Prior
+from voxgen.models.kinds import build_first_stage, build_prior
+from voxgen.models.layers import lay_out
+from voxgen.models.objective import Batch, Objective
 from voxgen.models.whitening import Whitening
 from voxgen.settings.loading import load_settings
 from voxgen.settings.sections import Settings
@@ -60,8 +60,8 @@ MMAP_THRESHOLD = -3
 EQUAL_STEPS = 500
 EQUAL = {  # what two cores train for 500 steps in minutes
     "data": {"synthetic": {"clouds": 40, "points": 2048}, "grid": {"shape": [32, 32, 32]}},
-    "autoencoder": {"network": {"channels": [16, 32, 32]}, "training": {"ema": 0.0}},
-    "diffusion": {"training": {"batch": 8, "ema": 0.0}},
+    "autoencoder": {"kl": {"network": {"channels": [16, 32, 32]}, "training": {"ema": 0.0}}},
+    "prior": {"diffusion": {"training": {"batch": 8, "ema": 0.0}}},
 }
 
 Way = Callable[[], object]
@@ -90,46 +90,69 @@ def volumes(settings: Settings, count: int) -> Tensor:
 
 def posterior_shape(settings: Settings) -> tuple[int, ...]:
     """Shape (C, x, y, z) of a latent."""
-    network = settings.autoencoder.network
-    return network.latent_channels, *(size // network.factor for size in settings.data.grid.shape)
+    section = settings.autoencoder.chosen
+    sizes = zip(settings.data.grid.shape, section.factors, strict=True)
+    return section.network.latent_channels, *(size // factor for size, factor in sizes)
 
 
-def autoencoder(settings: Settings) -> AutoencoderObjective:
-    """The objective of the first stage; always the same weights."""
+def autoencoder(settings: Settings) -> FirstStage:
+    """The first stage; always the same weights."""
     torch.manual_seed(0)
-    section = settings.autoencoder
-    network = build_autoencoder(section.network.model_dump())
-    return AutoencoderObjective(network, section.foreground_weight, section.kl_weight)
+    return build_first_stage(settings.autoencoder.model_dump(mode="json"))
 
 
-def denoiser(settings: Settings) -> DenoiserObjective:
-    """The objective of the second stage; always the same weights."""
+def denoiser(settings: Settings) -> Prior:
+    """The prior; always the same weights."""
     torch.manual_seed(0)
-    channels = settings.autoencoder.network.latent_channels
-    network = build_denoiser(settings.diffusion.network.model_dump(), channels)
-    return DenoiserObjective(network, build_process(settings.diffusion.process))
+    return build_prior(settings.prior.model_dump(mode="json"), posterior_shape(settings))
 
 
-def plain(module: nn.Module, device: torch.device) -> nn.Module:
-    """With MONAI's default attention."""
-    for part in module.modules():
-        if isinstance(part, SABlock):
-            part.use_flash_attention = False
-    return module.to(device)
+def plain(objective: Objective, settings: Settings, device: torch.device) -> Objective:
+    """The objective with MONAI's own network in place of ours, of the same weights."""
+    first, second = settings.autoencoder.chosen.network, settings.prior.chosen.network
+    theirs: nn.Module
+    if "encoder" in dict(objective.model.named_children()):
+        attends = first.attention_levels[-1]
+        theirs = AutoencoderKL(
+            spatial_dims=3,
+            in_channels=1,
+            out_channels=1,
+            channels=first.channels,
+            num_res_blocks=first.res_blocks,
+            attention_levels=first.attention_levels,
+            latent_channels=first.latent_channels,
+            norm_num_groups=first.norm_groups,
+            with_encoder_nonlocal_attn=attends,
+            with_decoder_nonlocal_attn=attends,
+        )
+    else:
+        theirs = DiffusionModelUNet(
+            spatial_dims=3,
+            in_channels=first.latent_channels,
+            out_channels=first.latent_channels,
+            channels=second.channels,
+            num_res_blocks=second.res_blocks,
+            attention_levels=second.attention_levels,
+            num_head_channels=second.head_channels,
+            norm_num_groups=second.norm_groups,
+        )
+    theirs.load_state_dict(objective.model.state_dict())
+    objective.model = theirs
+    return objective.to(device)
 
 
 class PlainLoop:
     """A step as one writes it."""
 
-    def __init__(self, objective: nn.Module, rate: float, clip: float) -> None:
+    def __init__(self, objective: Objective, rate: float, clip: float) -> None:
         self.objective, self.clip = objective, clip
         self.optimizer = torch.optim.AdamW(objective.parameters(), rate, weight_decay=0.0)
 
-    def step(self, *batch: Tensor, rate: float | None = None) -> None:
+    def step(self, batch: Batch, rate: float | None = None) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate or group["lr"]
         self.optimizer.zero_grad()
-        self.objective(*batch)["loss"].backward()
+        self.objective(batch)["loss"].backward()
         nn.utils.clip_grad_norm_(self.objective.parameters(), self.clip)
         self.optimizer.step()
 
@@ -138,38 +161,39 @@ class PlainDiffusion(PlainLoop):
     """Encodes the volumes of every step by the frozen autoencoder."""
 
     def __init__(self, settings: Settings, device: torch.device) -> None:
-        training = settings.diffusion.training
-        super().__init__(plain(denoiser(settings), device), training.learning_rate, training.clip)
-        self.encoder = plain(autoencoder(settings).model, device).eval()
+        training = settings.prior.chosen.training
+        objective = plain(denoiser(settings).objective(), settings, device)
+        super().__init__(objective, training.learning_rate, training.clip)
+        self.encoder = plain(autoencoder(settings).objective(), settings, device).model.eval()
 
-    def step(self, *batch: Tensor) -> None:
-        x_BCXYZ, time_B = batch
+    def step(self, batch: Batch, rate: float | None = None) -> None:
         with torch.no_grad():
-            mean, std = self.encoder.encode(x_BCXYZ)
+            mean, std = self.encoder.encode(batch["volume"])
             latent = mean + std * torch.randn_like(std)
-        super().step(latent, torch.randn_like(latent), time_B)
+        super().step({"latent": latent, "noise": torch.randn_like(latent), "time": batch["time"]}, rate)
 
 
-def engine(settings: Settings, objective: nn.Module, part: str) -> Engine:
-    """What trains in the workflow."""
-    return Engine(objective, getattr(settings, part).training, settings.machine)
+def on(device: torch.device, batch: Batch) -> Batch:
+    """The batch on a device."""
+    return {name: values.to(device) for name, values in batch.items()}
 
 
 def autoencoder_ways(options: argparse.Namespace, names: Sequence[str] = ()) -> dict[str, Way]:
     """A step of the autoencoder, in all ways or in some."""
     settings = chosen(options)
-    training = settings.autoencoder.training
+    training = settings.autoencoder.chosen.training
     device = launch(settings.machine).device
     x = volumes(settings, training.batch)
-    noise = torch.randn(len(x), *posterior_shape(settings))
-    loop = PlainLoop(plain(autoencoder(settings), device), training.learning_rate, training.clip)
-    ways: dict[str, Way] = {"MONAI": lambda: loop.step(x.to(device), noise.to(device))}
+    batch = {"volume": x, "noise": torch.randn(len(x), *posterior_shape(settings))}
+    objective = plain(autoencoder(settings).objective(), settings, device)
+    loop = PlainLoop(objective, training.learning_rate, training.clip)
+    ways: dict[str, Way] = {"MONAI": lambda: loop.step(on(device, batch))}
     for name, machine in variants(options).items():
         if names and name not in names:
             continue
         changed = chosen(options, **machine)
-        made = engine(changed, autoencoder(changed), "autoencoder")
-        ways[name] = partial(made.train_step, [Share((x, noise), 1.0)], training.learning_rate)
+        made = Engine(autoencoder(changed).objective(), training, changed.machine)
+        ways[name] = partial(made.train_step, [Share(batch, 1.0)], {"model": training.learning_rate})
     return ways
 
 
@@ -187,10 +211,10 @@ def encode_ways(options: argparse.Namespace) -> dict[str, Way]:
     """Encoding of a batch."""
     settings = chosen(options)
     fabric = launch(settings.machine)
-    x = volumes(settings, settings.autoencoder.training.batch).to(fabric.device)
-    theirs, ours = (autoencoder(settings).model.eval().to(fabric.device) for _ in range(2))
-    plain(theirs, fabric.device)
-    accelerate(ours, fabric.device)
+    x = volumes(settings, settings.autoencoder.chosen.training.batch).to(fabric.device)
+    theirs = plain(autoencoder(settings).objective(), settings, fabric.device).model.eval()
+    ours = autoencoder(settings).network.eval().to(fabric.device)
+    lay_out(ours, fabric.device)
 
     @torch.inference_mode()
     def encode() -> None:
@@ -200,44 +224,46 @@ def encode_ways(options: argparse.Namespace) -> dict[str, Way]:
     return {"MONAI": torch.no_grad()(lambda: theirs.encode(x)), "voxgen": encode}
 
 
-def diffusion_ways(options: argparse.Namespace) -> dict[str, Way]:
-    """A step of the diffusion; the plain one encodes its volumes."""
+def denoiser_ways(options: argparse.Namespace) -> dict[str, Way]:
+    """A step of the denoiser; the plain one encodes its volumes."""
     settings = chosen(options)
-    training = settings.diffusion.training
+    training = settings.prior.chosen.training
     loop = PlainDiffusion(settings, device := launch(settings.machine).device)
-    x, times = volumes(settings, training.batch).to(device), torch.linspace(0.1, 0.9, training.batch)
+    times = torch.linspace(0.1, 0.9, training.batch)
+    read = on(device, {"volume": volumes(settings, training.batch), "time": times})
     latent, noise = torch.randn(2, training.batch, *posterior_shape(settings))
-    ways: dict[str, Way] = {"MONAI": lambda: loop.step(x, times.to(device))}
+    ways: dict[str, Way] = {"MONAI": lambda: loop.step(read)}
     for name, machine in variants(options).items():
         changed = chosen(options, **machine)
-        made = engine(changed, denoiser(changed), "diffusion")
-        share = Share((latent, noise, times), 1.0)
-        ways[name] = partial(made.train_step, [share], training.learning_rate)
+        made = Engine(denoiser(changed).objective(), training, changed.machine)
+        share = Share({"latent": latent, "noise": noise, "time": times}, 1.0)
+        ways[name] = partial(made.train_step, [share], {"model": training.learning_rate})
     return ways
 
 
 def epoch_ways(options: argparse.Namespace, folder: Path) -> dict[str, Way]:
-    """An epoch of the diffusion with all that it reads; the plain one reads and encodes volumes."""
+    """An epoch of the denoiser with all that it reads; the plain one reads and encodes volumes."""
     settings = chosen(options)
-    training = settings.diffusion.training
+    training = settings.prior.chosen.training
     items = np.arange(settings.data.synthetic.clouds)
     write_files(folder, settings, len(items))
     parts = np.array_split(items, -(-len(items) // training.batch))
     stored = Volumes(folder / "volumes.csv", folder, Intensity("identity", 1.0), cache_gb=0)
     loop = PlainDiffusion(settings, device := launch(settings.machine).device)
     zeros, ones = (0.0,) * posterior_shape(settings)[0], (1.0,) * posterior_shape(settings)[0]
-    batches = LatentBatches(Latents(folder, Whitening(zeros, ones, "draw")), 0, "train")
-    made = engine(settings, denoiser(settings), "diffusion")
+    objective = denoiser(settings).objective()
+    batches = LatentBatches(Latents(folder, Whitening(zeros, ones, "draw")), objective, 0, "train")
+    made = Engine(objective, training, settings.machine)
 
     def theirs() -> None:
         for part in parts:
             x = torch.from_numpy(np.stack([stored[item] for item in part])[:, None])
-            loop.step(x.to(device), torch.rand(len(part), device=device))
+            loop.step(on(device, {"volume": x, "time": torch.rand(len(part))}))
 
     def ours() -> None:
         with ahead(lambda part: batches.batch(part, 0), parts) as made_ahead:
             for batch in made_ahead:
-                made.train_step([Share(batch, 1.0)], training.learning_rate)
+                made.train_step([Share(batch, 1.0)], {"model": training.learning_rate})
 
     return {"MONAI": theirs, "voxgen": ours}
 
@@ -292,8 +318,8 @@ def speed(options: argparse.Namespace) -> Iterator[str]:
         parts: dict[str, Callable[[], dict[str, Way]]] = {
             "autoencoder step": lambda: autoencoder_ways(options),
             "encoding": lambda: encode_ways(options),
-            "diffusion step": lambda: diffusion_ways(options),
-            "diffusion epoch": lambda: epoch_ways(options, Path(folder)),
+            "denoiser step": lambda: denoiser_ways(options),
+            "denoiser epoch": lambda: epoch_ways(options, Path(folder)),
         }
         for part, ways in parts.items():
             if options.only and part not in options.only:
@@ -331,37 +357,36 @@ def equal(options: argparse.Namespace) -> Iterator[str]:
     x = volumes(settings, settings.data.synthetic.clouds)
     noise = torch.randn(len(x), *shape, generator=torch.Generator().manual_seed(1))
     yield from (f"| after {EQUAL_STEPS} steps | way | validation loss | seconds |", "|---|---|---:|---:|")
-    first = autoencoder(settings)
-    yield from compared("autoencoder", settings, first, (x, noise))
+    first = autoencoder(settings).objective()
+    yield from compared("autoencoder", settings, first, {"volume": x, "noise": noise})
     with torch.no_grad():
         latents = torch.cat([first.model.encode(one)[0] for one in x.split(4)])
     latents = (latents - latents.mean()) / latents.std()
-    times = (torch.arange(len(x)) * 0.618) % 1
-    yield from compared("diffusion", settings, denoiser(settings), (latents, noise, times))
+    data = {"latent": latents, "noise": noise, "time": (torch.arange(len(x)) * 0.618) % 1}
+    yield from compared("prior", settings, denoiser(settings).objective(), data)
 
 
-def compared(part: str, settings: Settings, objective: nn.Module, data: tuple[Tensor, ...]) -> Iterator[str]:
+def compared(part: str, settings: Settings, objective: Objective, data: Batch) -> Iterator[str]:
     """Train copies of `objective` in both ways on 4 of 5 items; `objective` gets the plain one's weights."""
-    training = getattr(settings, part).training
-    made = engine(settings, copy.deepcopy(objective), part)
-    loop = PlainLoop(plain(objective, device := made.fabric.device), training.learning_rate, training.clip)
-    train = len(data[0]) * 4 // 5
-    draws = np.random.default_rng(0)
+    training = getattr(settings, part).chosen.training
+    made = Engine(copy.deepcopy(objective), training, settings.machine)
+    theirs = plain(objective, settings, device := made.fabric.device)
+    loop = PlainLoop(theirs, training.learning_rate, training.clip)
+    n = len(data["noise"])
+    train, draws = n * 4 // 5, np.random.default_rng(0)
     seconds = {"MONAI": 0.0, "voxgen": 0.0}
     for step in range(EQUAL_STEPS):
         rate = training.learning_rate * (1 - step / EQUAL_STEPS)
         items = draws.permutation(train)[: training.batch]
-        batch = tuple(values[items] for values in data)
-        if part == "diffusion":
-            batch = batch[0], torch.from_numpy(draws.standard_normal(batch[0].shape, np.float32)), batch[2]
-        moved = [values.to(device) for values in batch]
-        seconds["MONAI"] += timed(partial(loop.step, *moved, rate=rate))
-        seconds["voxgen"] += timed(partial(made.train_step, [Share(batch, 1.0)], rate))
-    trained = {"MONAI": objective, "voxgen": copy.deepcopy(objective)}
-    trained["voxgen"].load_state_dict(made.objective.state_dict())
-    for name, judged in trained.items():
+        batch = {name: values[items] for name, values in data.items()}
+        if part == "prior":
+            batch["noise"] = torch.from_numpy(draws.standard_normal(batch["latent"].shape, np.float32))
+        seconds["MONAI"] += timed(partial(loop.step, on(device, batch), rate=rate))
+        seconds["voxgen"] += timed(partial(made.train_step, [Share(batch, 1.0)], {"model": rate}))
+    rest = on(device, {name: values[train:] for name, values in data.items()})
+    for name, judged in {"MONAI": theirs, "voxgen": made.objective}.items():
         with torch.no_grad():
-            loss = judged.eval()(*(values[train:].to(device) for values in data))["loss"].item()
+            loss = judged.eval()(rest)["loss"].item()
         yield f"| {part} | {name} | {loss:.5f} | {seconds[name]:.0f} |"
 
 
@@ -397,9 +422,7 @@ if __name__ == "__main__":
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--busy", action="store_true", help="CPU time of one thread: others use the machine")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--only", nargs="*", default=[], help="autoencoder step, encoding, diffusion step ..."
-    )
+    parser.add_argument("--only", nargs="*", default=[], help="autoencoder step, encoding, denoiser step ...")
     parser.add_argument("--compile", action="store_true", help="also with torch.compile")
     parser.add_argument("--memory", action="store_true", help="instead, peak memory, in fresh processes")
     parser.add_argument("--equal", action="store_true", help="instead, the losses of both after 500 steps")

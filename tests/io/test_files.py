@@ -6,7 +6,7 @@ import pytest
 
 from voxgen.errors import InputError
 from voxgen.settings.sections import Settings
-from voxgen.sources.files import listed_scans, raw_sources, source_files
+from voxgen.sources.raw_files import listed_scans, raw_sources, source_files
 
 
 def found(settings: Settings, source: str, given: str) -> list[str]:

@@ -14,8 +14,10 @@ from voxgen.batches.volume_batches import Volumes
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json
 from voxgen.models.codec import Autoencoder, Codec, load_autoencoder
-from voxgen.models.first_stage.kl import KLAutoencoder, KLObjective, build_autoencoder
+from voxgen.models.first_stage.kl import KLAutoencoder, KLObjective
+from voxgen.models.first_stage.networks import AutoencoderKL
 from voxgen.models.folder import weights_digest
+from voxgen.models.levels import Level
 from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
@@ -60,21 +62,21 @@ def volumes(voxels: Path, autoencoder: Autoencoder) -> np.ndarray:
     return np.stack([stored[i] for i in range(len(stored))])
 
 
+class Unnormalized(nn.Identity):
+    """Stands in for a normalisation."""
+
+    def activated(self, x_BCXYZ: Tensor) -> Tensor:
+        return nn.functional.silu(x_BCXYZ)
+
+
 def network(levels: int) -> nn.Module:
     """A network without normalisation, so that voxels meet through convolutions alone."""
     torch.manual_seed(0)
-    section = {
-        "channels": [4] * levels,
-        "attention_levels": [False] * levels,
-        "latent_channels": 2,
-        "res_blocks": 1,
-        "norm_groups": 2,
-    }
-    built: nn.Module = build_autoencoder(section).eval()
+    built: nn.Module = AutoencoderKL([Level(4, 1, attends=False)] * levels, 2, norm_groups=2).eval()
     for module in list(built.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, nn.GroupNorm):
-                setattr(module, name, nn.Identity())
+                setattr(module, name, Unnormalized())
     return built
 
 

@@ -1,66 +1,91 @@
-"""Accelerated networks: MONAI's weights, results and gradients, in fewer operations or less memory."""
+"""Layers of networks: MONAI's results and gradients, in fewer operations or less memory."""
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from monai.networks.blocks import Convolution, UpSample
+from monai.networks.blocks import Convolution as MonaiConvolution
+from monai.networks.blocks import UpSample
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
-from voxgen.models.prior.denoiser import DenoiserObjective, build_denoiser
 
-from voxgen.models.first_stage.kl import AutoencoderObjective, build_autoencoder
-from voxgen.models.layers import accelerate
-from voxgen.models.layers.convolutions import Upsampling
+from monais import monai_autoencoder, monai_denoiser
+from voxgen.models.first_stage.kl import KLAutoencoder
+from voxgen.models.first_stage.networks import Downsampling
+from voxgen.models.layers import compile_blocks, lay_out, recompute_blocks
+from voxgen.models.layers.blocks import (
+    AttentionBlock,
+    Block,
+    ResidualBlock,
+    SelfAttention,
+    TimedResidualBlock,
+)
+from voxgen.models.layers.convolutions import Convolution, Upsampling
 from voxgen.models.layers.norms import GroupNorm
-from voxgen.models.prior.processes import build_process
+from voxgen.models.objective import Batch, Objective
+from voxgen.models.prior.diffusion import Diffusion
 
-AUTOENCODER = {
-    "channels": [8, 16],
-    "attention_levels": [False, True],
-    "latent_channels": 2,
-    "res_blocks": 1,
-    "norm_groups": 4,
+AUTOENCODER: dict[str, Any] = {
+    "network": {
+        "channels": [8, 16],
+        "attention_levels": [False, True],
+        "latent_channels": 2,
+        "res_blocks": 1,
+        "norm_groups": 4,
+    },
+    "losses": {"l1": {"weight": 1.0, "foreground": 2.0}, "kl": {"weight": 1e-3}},
 }
-DENOISER = {
-    "channels": [8, 16],
-    "attention_levels": [False, True],
-    "res_blocks": 1,
-    "head_channels": 8,
-    "norm_groups": 4,
+DENOISER: dict[str, Any] = {
+    "process": "flow",
+    "network": {
+        "channels": [8, 16],
+        "attention_levels": [False, True],
+        "res_blocks": 1,
+        "head_channels": 8,
+        "norm_groups": 4,
+    },
 }
 
 
-def objective(kind: str, edge: int = 4) -> tuple[nn.Module, tuple[Tensor, ...]]:
-    """A small objective whose weights are all drawn (MONAI starts some at zero), and a batch for it.
+def objective(kind: str, edge: int = 4) -> tuple[Objective, Batch]:
+    """A small objective of MONAI's network whose weights are all drawn (some start at zero), and a batch.
 
     `edge` is that of latents.
     """
     torch.manual_seed(0)
     latent, noise = torch.randn(2, 2, 2, edge, edge, edge)
     if kind == "autoencoder":
-        built: nn.Module = AutoencoderObjective(build_autoencoder(AUTOENCODER), 2.0, 1e-3)
-        batch: tuple[Tensor, ...] = torch.rand(2, 1, 2 * edge, 2 * edge, 2 * edge), noise
+        built = KLAutoencoder(AUTOENCODER).objective()
+        built.model = monai_autoencoder(AUTOENCODER["network"])
+        batch = {"volume": torch.rand(2, 1, 2 * edge, 2 * edge, 2 * edge), "noise": noise}
     else:
-        built = DenoiserObjective(build_denoiser(DENOISER, 2), build_process("flow"))
-        batch = latent, noise, torch.tensor([0.2, 0.7])
+        built = Diffusion(DENOISER, (2, edge, edge, edge)).objective()
+        built.model = monai_denoiser(DENOISER["network"], 2)
+        batch = {"latent": latent, "noise": noise, "time": torch.tensor([0.2, 0.7])}
     with torch.no_grad():
         for parameter in built.parameters():
             parameter += 0.1 * torch.randn_like(parameter)
     return built, batch
 
 
-def accelerated(module: nn.Module, **how: Any) -> nn.Module:
-    made = copy.deepcopy(module)
-    accelerate(made, "cpu", **how)
+def own(monais: Objective, recompute: bool = False) -> Objective:
+    """The objective with our network and the same weights, as trainings have it on a CPU."""
+    made = copy.deepcopy(monais)
+    autoencodes = hasattr(monais.model, "encode")
+    stage = KLAutoencoder(AUTOENCODER) if autoencodes else Diffusion(DENOISER, (2, 4, 4, 4))
+    made.model = stage.network
+    made.load_state_dict(monais.state_dict())
+    lay_out(made, "cpu")
+    recompute_blocks(made, recompute)
     return made
 
 
-def gradients(module: nn.Module, batch: tuple[Tensor, ...], bf16: bool = False) -> dict[str, Tensor]:
+def gradients(module: Objective, batch: Batch, bf16: bool = False) -> dict[str, Tensor]:
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        loss = module(*batch)["loss"]
+        loss = module(batch)["loss"]
     loss.backward()
     found = {name: p.grad for name, p in module.named_parameters() if p.grad is not None}
     module.zero_grad()
@@ -81,16 +106,6 @@ KINDS = pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
 
 
 @KINDS
-def test_it_has_monais_weights(kind: str) -> None:
-    plain, _ = objective(kind)
-    ours = accelerated(plain)
-    shapes = {name: value.shape for name, value in plain.state_dict().items()}
-    assert {name: value.shape for name, value in ours.state_dict().items()} == shapes
-    ours.load_state_dict(plain.state_dict())
-    assert all(torch.equal(value, plain.state_dict()[name]) for name, value in ours.state_dict().items())
-
-
-@KINDS
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("few", [0, 1000])
 def test_it_computes_what_monai_does(
@@ -99,7 +114,7 @@ def test_it_computes_what_monai_does(
     monkeypatch.setattr("voxgen.models.layers.norms.FEW_VOXELS", few)
     plain, batch = objective(kind)
     expected = gradients(plain, batch)
-    found = gradients(accelerated(plain, recompute=recompute), batch)
+    found = gradients(own(plain, recompute=recompute), batch)
     assert found.keys() == expected.keys()
     assert distance(found["loss"], expected["loss"]) < 1e-5
     largest = max(value.norm() for value in expected.values())
@@ -108,10 +123,12 @@ def test_it_computes_what_monai_does(
 
 
 def test_volumes_are_monais() -> None:
-    plain, (x, _) = objective("autoencoder")
-    ours = accelerated(plain)
+    plain, batch = objective("autoencoder")
+    ours = own(plain)
     with torch.no_grad():
-        expected, found = (module.model.reconstruct(x) for module in (plain, ours))
+        expected, found = (
+            module.model.decode(module.model.encode(batch["volume"])[0]) for module in (plain, ours)
+        )
     assert (found - expected).abs().max() < 1e-5 * expected.abs().max()
 
 
@@ -120,7 +137,7 @@ def test_volumes_are_monais() -> None:
 def test_bf16_is_as_near_as_monais(kind: str) -> None:
     plain, batch = objective(kind, edge=8)  # with 4 MONAI's own are wrong in bf16
     expected = gradients(plain, batch)
-    plain_16, ours_16 = (gradients(module, batch, bf16=True) for module in (plain, accelerated(plain)))
+    plain_16, ours_16 = (gradients(module, batch, bf16=True) for module in (plain, own(plain)))
 
     def error(of: dict[str, Tensor]) -> float:
         squares = sum(float((of[name] - value).square().sum()) for name, value in expected.items())
@@ -133,7 +150,7 @@ def test_bf16_is_as_near_as_monais(kind: str) -> None:
 @KINDS
 def test_every_run_gives_the_same_bits(kind: str) -> None:
     plain, batch = objective(kind)
-    ours = accelerated(plain)
+    ours = own(plain)
     first, second = (gradients(ours, batch, bf16=True) for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -144,7 +161,7 @@ def test_every_run_gives_the_same_bits(kind: str) -> None:
 def test_recomputed_gradients_are_the_same_bits(kind: str, bf16: bool) -> None:
     plain, batch = objective(kind)
     held, recomputed = (
-        gradients(accelerated(plain, recompute=recompute), batch, bf16) for recompute in (False, True)
+        gradients(own(plain, recompute=recompute), batch, bf16) for recompute in (False, True)
     )
     assert all(torch.equal(held[name], recomputed[name]) for name in held)
 
@@ -155,14 +172,14 @@ def test_what_is_held_for_the_backward_pass(kind: str) -> None:
     """The norms hold less than torch's, and recomputed blocks hold little."""
     plain, batch = objective(kind)
     torchs, ours, recomputed = (
-        held(module, batch) for module in (plain, accelerated(plain), accelerated(plain, recompute=True))
+        held(module, batch) for module in (plain, own(plain), own(plain, recompute=True))
     )
     if kind == "autoencoder":
         assert ours < 0.8 * torchs
     assert recomputed < 0.6 * ours
 
 
-def held(module: nn.Module, batch: tuple[Tensor, ...]) -> int:
+def held(module: Objective, batch: Batch) -> int:
     """Bytes that the backward pass needs, without those of the parameters."""
     known = {parameter.untyped_storage().data_ptr() for parameter in module.parameters()}
     found: dict[int, int] = {}
@@ -174,14 +191,14 @@ def held(module: nn.Module, batch: tuple[Tensor, ...]) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = module(*batch)["loss"]
+        loss = module(batch)["loss"]
     loss.backward()
     return sum(found.values())
 
 
 def test_a_copy_computes_the_same() -> None:
     plain, batch = objective("denoiser")
-    ours = accelerated(plain, recompute=True)
+    ours = own(plain, recompute=True)
     first, second = gradients(ours, batch), gradients(copy.deepcopy(ours), batch)
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -234,18 +251,30 @@ def test_the_norm_of_halves(dtype: torch.dtype) -> None:
     assert distance(norm.weight.grad, plain.weight.grad) < 4 * torch.finfo(dtype).eps
 
 
+THIN = [(2, 2, 2), (2, 5, 4), (5, 1, 3), (3, 4, 1), (6, 6, 2), (4, 2, 5), (4, 4, 4)]
+CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
+    "same": partial(Convolution, 16, 16, 3),
+    "half": partial(Convolution, 16, 16, 3, stride=2),
+    "half of an encoder": partial(Downsampling, 16),  # one voxel cannot be halved there
+    "double": partial(Upsampling, 16),
+}
+
+
 @pytest.mark.parametrize(
-    "shape", [(2, 2, 2), (2, 5, 4), (5, 1, 3), (3, 4, 1), (6, 6, 2), (4, 2, 5), (4, 4, 4)]
+    ("layer", "shape"),
+    [
+        (layer, shape)
+        for layer in CONVOLUTIONS
+        for shape in THIN
+        if layer != "half of an encoder" or min(shape) > 1
+    ],
 )
-@pytest.mark.parametrize("layer", ["same", "half", "double"])
-def test_gradients_of_thin_volumes_in_bf16(shape: tuple[int, ...], layer: str) -> None:
+def test_gradients_of_thin_volumes_in_bf16(layer: str, shape: tuple[int, ...]) -> None:
     """OneDNN's own are wrong in some of these."""
     torch.manual_seed(0)
     x = torch.randn(2, 16, *shape)
-    module: nn.Module = nn.Conv3d(16, 16, 3, stride=2 if layer == "half" else 1, padding=1)
-    if layer == "double":
-        module = upsampling(16, 16)
-    accelerate(module, "cpu")
+    module = CONVOLUTIONS[layer]()
+    lay_out(module, "cpu")
     of = []
     for bf16 in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -259,30 +288,137 @@ def test_gradients_of_thin_volumes_in_bf16(shape: tuple[int, ...], layer: str) -
         assert distance(found, expected) < 0.01
 
 
-def upsampling(inside: int, outside: int) -> UpSample:
-    """As MONAI's decoders have it."""
-    return UpSample(
-        spatial_dims=3,
-        in_channels=inside,
-        out_channels=inside,
-        scale_factor=2.0,
-        mode="nontrainable",
-        interp_mode="nearest",
-        align_corners=None,
-        post_conv=Convolution(3, inside, outside, strides=1, kernel_size=3, padding=1, conv_only=True),
-    )
+@pytest.mark.parametrize(
+    ("layer", "shape", "in_fp32"),
+    [
+        *(("same", shape, True) for shape in [(2, 4, 4), (1, 4, 4), (4, 1, 4), (4, 4, 1)]),
+        *(("same", shape, False) for shape in [(3, 2, 2), (4, 4, 4)]),
+        *(("half", shape, True) for shape in [(2, 4, 4), (4, 2, 4), (4, 4, 2), (4, 4, 1)]),
+        *(("half", shape, False) for shape in [(3, 3, 3), (4, 4, 4)]),
+        *(("half of an encoder", shape, True) for shape in [(2, 4, 4), (4, 2, 4), (4, 4, 2)]),
+        *(("half of an encoder", shape, False) for shape in [(4, 4, 4), (8, 4, 6)]),
+        *(("double", shape, True) for shape in [(2, 4, 4), (1, 4, 4), (4, 1, 4), (4, 4, 1)]),
+        *(("double", shape, False) for shape in [(3, 2, 2), (4, 4, 4)]),
+    ],
+)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_thin_volumes_are_convolved_in_fp32(
+    layer: str, shape: tuple[int, ...], in_fp32: bool, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the CPU alone: with two voxels along the first axis or one along any, before or after."""
+    in_bf16: list[bool] = []
+
+    def spy(torchs: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def spied(*args: Any, **how: Any) -> Tensor:
+            in_bf16.append(torch.is_autocast_enabled("cpu"))
+            return torchs(*args, **how)
+
+        return spied
+
+    for name in ("conv3d", "conv_transpose3d"):
+        monkeypatch.setattr(F, name, spy(getattr(F, name)))
+    module, x = CONVOLUTIONS[layer]().to(device), torch.zeros(1, 16, *shape, device=device)
+    module(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        module(x)
+    assert in_bf16 == [False, device != "cpu" or not in_fp32]
 
 
 def test_upsampling_is_upsampling_and_a_convolution() -> None:
     torch.manual_seed(0)
-    plain = upsampling(3, 5).double()
-    ours = copy.deepcopy(plain)
-    accelerate(ours, "cpu")
-    assert type(ours) is Upsampling
-    x = torch.randn(2, 3, 4, 3, 2).double()
+    plain = UpSample(  # as MONAI's decoders have it
+        spatial_dims=3,
+        in_channels=5,
+        out_channels=5,
+        scale_factor=2.0,
+        mode="nontrainable",
+        interp_mode="nearest",
+        align_corners=None,
+        post_conv=MonaiConvolution(3, 5, 5, strides=1, kernel_size=3, padding=1, conv_only=True),
+    ).double()
+    ours = Upsampling(5).double()
+    ours.load_state_dict(plain.state_dict())
+    lay_out(ours, "cpu")
+    x = torch.randn(2, 5, 4, 3, 2).double()
     slope = torch.randn(2, 5, 8, 6, 4).double()
+    inputs = []
     for module in (plain, ours):
-        module(x).backward(slope)
+        inputs.append(x.clone().requires_grad_())
+        module(inputs[-1]).backward(slope)
     torch.testing.assert_close(ours(x), plain(x))
+    torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
     for found, expected in zip(ours.parameters(), plain.parameters(), strict=True):
         torch.testing.assert_close(found.grad, expected.grad)
+
+
+@pytest.mark.parametrize("way", [GroupNorm.forward, GroupNorm.activated])
+@pytest.mark.parametrize("edge", [9, 10])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_where_the_norm_is_torchs(way: Callable[..., Tensor], edge: int, device: str) -> None:
+    """On other devices, and of few voxels on a CPU."""
+    norm = GroupNorm(2, 4).to(device)
+    y = way(norm, torch.zeros(1, 4, edge, edge, edge, device=device))
+    is_own = type(y.grad_fn).__name__ == "_NormalizedBackward"
+    assert is_own == (device == "cpu" and edge == 10)
+
+
+def test_weights_lie_channels_last_on_a_cpu_alone() -> None:
+    for device, laid_out in (("cuda", False), ("cpu", True)):
+        module = Convolution(4, 4, 3)
+        before = module.conv.weight.clone()
+        lay_out(module, device)
+        assert module.conv.weight.is_contiguous(memory_format=torch.channels_last_3d) == laid_out
+        assert torch.equal(module.conv.weight, before)
+
+
+@KINDS
+def test_blocks_hold_again_what_they_recomputed(kind: str) -> None:
+    plain, batch = objective(kind)
+    ours = own(plain)
+    before = held(ours, batch)
+    recompute_blocks(ours, True)
+    assert held(ours, batch) < before
+    recompute_blocks(ours, False)
+    assert held(ours, batch) == before
+
+
+@KINDS
+def test_blocks_are_what_is_compiled(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda call, **_: compiled.append(call.__self__) or call)
+    plain, batch = objective(kind)
+    ours = own(plain)
+    expected = gradients(ours, batch)
+    compile_blocks(ours)
+    assert compiled == [module for module in ours.modules() if isinstance(module, Block)]
+    residual = ResidualBlock if kind == "autoencoder" else TimedResidualBlock
+    assert {type(module) for module in compiled} == {AttentionBlock, residual}
+    found = gradients(ours, batch)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.heavy
+@pytest.mark.filterwarnings("ignore")  # torch.compile warns of what torch itself does
+@KINDS
+@pytest.mark.parametrize("recompute", [False, True])
+def test_compiled_blocks_compute_the_same(
+    kind: str, recompute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks are traced whole, forward and backward; that the code made of it is right is torch's affair."""
+    whole = partial(torch.compile, backend="aot_eager", fullgraph=True)
+    monkeypatch.setattr(torch, "compile", whole)
+    plain, batch = objective(kind)
+    ours = own(plain, recompute=recompute)
+    expected = gradients(ours, batch)
+    compile_blocks(ours)
+    with torch._dynamo.config.patch(recompile_limit=64):  # all blocks count as one function
+        found = gradients(ours, batch)
+    assert found.keys() == expected.keys()
+    largest = max(value.norm() for value in expected.values())
+    for name, value in expected.items():
+        assert (found[name] - value).norm() < 1e-4 * value.norm() + 1e-5 * largest, name
+
+
+def test_heads_divide_the_width() -> None:
+    with pytest.raises(ValueError, match="heads of 12 channels do not divide the width 16"):
+        SelfAttention(16, 12)

@@ -148,7 +148,7 @@ def test_a_function_that_moves_to_another_module_changes_nothing(package: Path) 
             "(2 + count.item())",
             {"train_autoencoder", "train_diffusion"},
         ),
-        ("models/first_stage/kl.py", "kl_C = 0.5 *", "kl_C = 1.5 *", {"train_autoencoder"}),
+        ("models/first_stage/losses.py", "return 0.5 *", "return 1.5 *", {"train_autoencoder"}),
         (
             "io/latent_shards.py",
             "std_BCxyz.astype(np.float16",

@@ -92,7 +92,7 @@ def test_encode_latents_runs_what_its_digest_follows(
     split = voxels / "val.csv", voxels / "val"
     assert_followed(
         encode_latents,
-        lambda: encode_latents(split, *described, tmp_path, ("x",), ("xy",), settings.machine),
+        lambda: encode_latents("train", split, *described, tmp_path, ("x",), ("xy",), settings.machine),
     )
 
 

@@ -113,7 +113,7 @@ def test_the_stage_renders_the_table_in_any_shards(tmp_path: Path, settings: Set
     assert [row["id"] for row in found[1]] == [f"s-{number:06d}" for number in range(5)]
     assert {row["unit"] for row in found[1]} == {"unitless"}
     sphere = draw_spheres(some(5), SHAPE, 7, 3)[4]
-    volume = read_volume(tmp_path / "2-of-3" / "s-000004.nii.gz")
+    volume = read_volume(tmp_path / "2of3" / "s-000004.nii.gz")
     np.testing.assert_array_equal(volume, render(sphere, SHAPE, 7))
     assert json.loads(found[1][4]["attributes"])["radius"] == sphere.radius
     assert (float(found[1][4]["low"]), float(found[1][4]["high"])) == (0, 1)

@@ -14,7 +14,7 @@ from voxgen.io.shards import Shard, shards
 from voxgen.machine.environment import store_environment
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
-from voxgen.sources.files import (
+from voxgen.sources.raw_files import (
     LISTS,
     raw_sources,
     source_files,

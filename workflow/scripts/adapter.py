@@ -102,7 +102,7 @@ def _typed(rule: str, name: str, value: Any, hint: Any) -> Any:
 
 
 def _together(stage: Stage, given: dict[str, Any]) -> None:
-    from voxgen.training.distributed.processes import together
+    from voxgen.training.distributed.together import together
 
     together(stage, ENVIRONMENT, **given)
 

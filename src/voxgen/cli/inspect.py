@@ -16,7 +16,7 @@ from voxgen.errors import InputError
 from voxgen.sources.clouds.catalog import Item, build_catalog
 from voxgen.sources.clouds.hdf5 import open_hdf5
 from voxgen.sources.clouds.opening import Clouds
-from voxgen.sources.files import NIFTI
+from voxgen.sources.raw_files import NIFTI
 
 LISTED = 30
 

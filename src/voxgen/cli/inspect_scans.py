@@ -12,7 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
-from voxgen.sources.files import scan_name, scan_paths
+from voxgen.sources.raw_files import scan_name, scan_paths
 from voxgen.sources.scans import MILLIMETRES
 
 LISTED = 10

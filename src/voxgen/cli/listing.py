@@ -21,7 +21,7 @@ from voxgen.figures.sheet import Quantity, Volume, quantity_of
 from voxgen.io.files import read_json
 from voxgen.pages.view_page import Shown, shown_cloud, shown_volume
 from voxgen.sources.clouds.opening import Clouds
-from voxgen.sources.files import NIFTI, scan_name
+from voxgen.sources.raw_files import NIFTI, scan_name
 
 TABLES = (".csv", ".tsv", ".txt")
 # Unit of the scene, and the factor to it, from what NIfTI calls it.

@@ -54,7 +54,7 @@ def launch_together(machine: Machine, several_turns: bool = False) -> lightning_
     if machine.gpus * machine.nodes == 1:
         return launch(machine)
     if not distributed.is_torchelastic_launched():
-        raise RuntimeError("several processes: call the stage by training.distributed.processes.together")
+        raise RuntimeError("several processes: call the stage by training.distributed.together.together")
     device = _device(machine)
     if device == "cuda" and torch.cuda.device_count() < machine.gpus:
         raise InputError(f"machine.gpus: {machine.gpus}, but this node has {torch.cuda.device_count()}")

@@ -17,7 +17,7 @@ class CloudSettings(Section):
         "nifti files, or a decathlon task"
     )
     key: str | None = Field(
-        description="HDF5 path of the coordinates: a dataset, or a pattern (cell*/points), a dataset a cloud"
+        description="HDF5 path of the coordinates: a dataset, or a pattern (cell*/points) of one per cloud"
     )
     columns: tuple[int | str, ...] | None = Field(
         description="columns of x, y, z (or x, y): numbers from 0, or names of fields, datasets, CSV headers"

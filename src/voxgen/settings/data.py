@@ -25,7 +25,7 @@ class DataSettings(CloudSettings):
         ".csv), for decathlon the folder with dataset.json; the name marks everything made from it"
     )
     label: str | None = Field(
-        description="dataset, attribute or column with one label a cloud, kept in the index"
+        description="dataset, attribute or column with one label per cloud, kept in the index"
     )
     on_bad_cloud: Literal["error", "skip"] = Field(
         description="stop, or leave the cloud out and list it in dropped.csv"

@@ -15,9 +15,9 @@ class EvaluationSettings(Section):
         description="voxels by which the foreground mask is dilated"
     )
     blur: Positive = Field(description="sigma of the blurred baseline [voxels]")
-    points: Count = Field(description="points a cloud in the Chamfer distance")
+    points: Count = Field(description="points per cloud in the Chamfer distance")
     matched_points: Count = Field(
-        description="points a cloud in the earth mover's distance, at most `points`"
+        description="points per cloud in the earth mover's distance, at most `points`"
     )
     matched_clouds: Annotated[int, Field(ge=2)] = Field(
         description="clouds of a set in the earth mover's distance, at most"

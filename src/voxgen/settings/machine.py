@@ -51,7 +51,7 @@ class Machine(Section):
     )
     profile: bool = Field(description="write a trace of some steps of a training, and its slowest operators")
     shards_per_file: Count = Field(
-        description="voxelize jobs a raw file (names files: changing it redoes them)"
+        description="voxelize jobs per raw file (names files: changing it redoes them)"
     )
     sample_shards: Count = Field(description="draw_samples jobs (names files: changing it redoes them)")
     memory_mb: Count = Field(description="memory a network stage asks of a scheduler [MB]")

@@ -1,4 +1,4 @@
-"""The typed settings: one class a section, every key with its meaning, unit and bounds.
+"""The typed settings: one class per section, every key with its meaning, unit and bounds.
 
 There are no defaults here: `config/config.yaml` is their only place. Science sections change results
 and make stages stale; the section `machine` says how to compute them and never does.
@@ -21,7 +21,7 @@ class SamplingSettings(Section):
     """New volumes."""
 
     samples: Count = Field(description="volumes to draw")
-    steps: Count = Field(description="steps of the sampler (Heun: two evaluations a step; DDIM: one)")
+    steps: Count = Field(description="steps of the sampler (Heun: two evaluations per step; DDIM: one)")
 
 
 class Settings(Section):

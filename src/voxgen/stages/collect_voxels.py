@@ -17,6 +17,8 @@ from voxgen.volumes.manifest import Split, described, grid_of
 from voxgen.volumes.nifti import read_volume, write_volume
 from voxgen.volumes.resolution import resized, resized_grid
 
+CONDITIONS = ("label", "attributes")  # what is known of an item besides its volume
+
 Row = dict[str, Any]
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ def collect_voxels(
     max_dropped: float,
     machine: Machine,
 ) -> None:
-    """Write for each split a manifest (the shards' columns, `split` and `label`, sorted by id) and a folder.
+    """Write per split a manifest (the shards' columns, `split` and CONDITIONS, sorted by id) and a folder.
 
     A folder holds relative links `{id}.nii.gz` to the volumes in `shards`, which lie on the grid `stored`;
     or, where `train_shape` says so, volumes at that resolution. `grid` gets the grid of either. `intensity`
@@ -59,11 +61,11 @@ def collect_voxels(
     _check(set(rows), set(assigned), split)
     whole = Grid.from_json(read_json(stored))
     seen = resized_grid(whole, train_shape or whole.shape)
-    columns = [*next(iter(rows.values())), "split", "label"]
+    columns = list(dict.fromkeys([*next(iter(rows.values())), "split", *CONDITIONS]))
     levels: list[float] = []
     for name, (manifest, folder) in {"train": train, "val": val, "test": test}.items():
         chosen = [
-            {**rows[one], "split": name, "label": entry["label"]}
+            {**rows[one], "split": name, **{key: entry[key] for key in CONDITIONS}}
             for one, entry in sorted(assigned.items())
             if entry["split"] == name
         ]

@@ -1,4 +1,4 @@
-"""Stage `index_clouds`: raw files -> one line a cloud, with what is wrong with it."""
+"""Stage `index_clouds`: raw files -> one line per cloud, with what is wrong with it."""
 
 import hashlib
 import json

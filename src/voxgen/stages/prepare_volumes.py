@@ -18,7 +18,7 @@ from voxgen.settings.clouds import Source
 from voxgen.settings.machine import Machine
 from voxgen.settings.scans import Scans
 from voxgen.sources.decathlon import channel_number, read_task
-from voxgen.sources.files import listed_scans, scan_name
+from voxgen.sources.raw_files import listed_scans, scan_name
 from voxgen.sources.scans import prepare
 from voxgen.sources.spheres import Sphere, read_spheres, render
 from voxgen.volumes import manifest

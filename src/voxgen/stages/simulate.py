@@ -7,7 +7,7 @@ import numpy as np
 from voxgen.settings.synthetic import Synthetic
 from voxgen.sources.clouds.writing import Form, write_clouds
 from voxgen.sources.filaments import simulate_filaments
-from voxgen.sources.files import index_of
+from voxgen.sources.raw_files import index_of
 
 
 def simulate(out: Path, name: str, settings: Synthetic, seed: int) -> None:

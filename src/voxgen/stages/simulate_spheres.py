@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from voxgen.settings.spheres import Spheres
-from voxgen.sources.files import index_of
+from voxgen.sources.raw_files import index_of
 from voxgen.sources.spheres import write_spheres
 
 

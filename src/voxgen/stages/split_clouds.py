@@ -13,7 +13,7 @@ from voxgen.settings.split import SplitSettings
 from voxgen.volumes.dropped import outside_in_words, settle
 from voxgen.volumes.splits import Candidate, assign_splits
 
-COLUMNS = ("id", "split", "digest", "label")
+COLUMNS = ("id", "split", "digest", "label", "attributes")
 Entry = dict[str, str]
 Bounds = Literal["train", "cloud"] | tuple[Interval, Interval, Interval]
 
@@ -29,7 +29,7 @@ def split_clouds(
     max_dropped: float,
     seed: int,
 ) -> None:
-    """Write split.csv (id, split, digest, label) and dropped.csv, of clouds or volumes alike.
+    """Write split.csv (id, split, digest, label, attributes) and dropped.csv, of clouds or volumes alike.
 
     Raises:
         InputError: two entries have one id; there are bad ones and `on_bad_cloud` is error, or more of them
@@ -64,6 +64,7 @@ def split_clouds(
             "split": assigned[entry["id"]],
             "digest": entry["digest"],
             "label": entry["label"],
+            "attributes": entry["attributes"],
         }
         for entry in good
     )

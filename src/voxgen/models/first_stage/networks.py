@@ -26,8 +26,8 @@ class Encoder(nn.Module):
         super().__init__()
         width = levels[0].channels
         blocks: list[nn.Module] = [Convolution(1, width, 3)]
-        for level in levels:
-            if level is not levels[0]:
+        for depth, level in enumerate(levels):
+            if depth:
                 blocks.append(Downsampling(width))
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
@@ -51,10 +51,10 @@ class Decoder(nn.Module):
         blocks: list[nn.Module] = [Convolution(latent_channels, width, 3)]
         if levels[-1].attends:
             blocks += _middle(width, norm_groups)
-        for level in reversed(levels):
+        for depth, level in reversed(list(enumerate(levels))):
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
-            if level is not levels[0]:
+            if depth:
                 blocks.append(Upsampling(width))
         blocks += [GroupNorm(norm_groups, width), Convolution(width, 1, 3)]
         self.blocks = nn.ModuleList(blocks)

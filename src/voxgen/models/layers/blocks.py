@@ -120,4 +120,4 @@ def _shortcut(inputs: int, outputs: int) -> nn.Module:
 
 def _added(x: Tensor, y: Tensor) -> Tensor:
     """The sum, in the memory of x where that can hold it."""
-    return x.add_(y) if torch.result_type(x, y) == x.dtype else x + y
+    return x.add_(y) if torch.promote_types(x.dtype, y.dtype) == x.dtype else x + y

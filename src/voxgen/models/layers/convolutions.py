@@ -21,13 +21,14 @@ class Convolution(nn.Module):
         self.conv = nn.Conv3d(inputs, outputs, kernel, stride, padding)
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        return _or_in_fp32(self.conv, x_BCXYZ, strided=max(self.conv.stride) > 1)
+        lost = self.conv.kernel_size[0] - 1 - 2 * int(self.conv.padding[0])
+        return _or_in_fp32(self.conv, x_BCXYZ, strided=max(self.conv.stride) > 1, lost=lost)
 
 
 class Upsampling(nn.Module):
     """Nearest upsampling by 2 and a convolution of kernel 3, as one transposed convolution.
 
-    It takes 8 products an output and pair of channels instead of 27, and no volume lies between the two.
+    It takes 8 products per output and pair of channels instead of 27, and no volume lies between the two.
     """
 
     def __init__(self, channels: int) -> None:
@@ -53,15 +54,17 @@ def _spread(kernel_OIXYZ: Tensor) -> Tensor:
     return kernel_IOXYZ
 
 
-def _or_in_fp32(convolve: Callable[[Tensor], Tensor], x_BCXYZ: Tensor, strided: bool) -> Tensor:
+def _or_in_fp32(
+    convolve: Callable[[Tensor], Tensor], x_BCXYZ: Tensor, strided: bool, lost: int = 0
+) -> Tensor:
     """A convolution, in fp32 where the first axis has two voxels, or any axis one, before or after it.
 
     There oneDNN's bf16 gradient of the weights is wrong, or overwrites memory that is not its own (found with
-    torch 2.13, oneDNN's jit_bf16:avx512_core_bf16).
+    torch 2.13, oneDNN's jit_bf16:avx512_core_bf16). `lost` voxels of an axis are no centre of the kernel.
     """
-    first, *others = x_BCXYZ.shape[2:]
+    first, *others = (size - lost for size in x_BCXYZ.shape[2:])
     safe = first > 2 and min(others) > (2 if strided else 1)
-    if safe or x_BCXYZ.is_cuda or not torch.is_autocast_enabled("cpu"):
+    if safe or x_BCXYZ.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
         return convolve(x_BCXYZ)
     with torch.autocast("cpu", enabled=False):
         return convolve(x_BCXYZ.float()).to(torch.get_autocast_dtype("cpu"))

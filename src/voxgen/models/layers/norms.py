@@ -120,4 +120,9 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Ten
 
 
 def _channels_last(x_BCXYZ: Tensor) -> Tensor:
-    return x_BCXYZ.contiguous(memory_format=torch.channels_last_3d)
+    """In channels-last layout, strides of axes of size 1 included: torch takes them for the layout."""
+    _, C, X, Y, Z = x_BCXYZ.shape
+    laid_out = x_BCXYZ.contiguous(memory_format=torch.channels_last_3d)
+    return laid_out.as_strided(
+        x_BCXYZ.shape, (C * X * Y * Z, 1, Y * Z * C, Z * C, C), laid_out.storage_offset()
+    )

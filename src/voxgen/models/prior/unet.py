@@ -37,15 +37,16 @@ class UNet(nn.Module):
         )
         self.down_blocks = nn.ModuleList()
         skips = [width]
-        for level in levels:
-            self.down_blocks.append(Down(level, width, *sizes, halves=level is not levels[-1]))
+        for depth, level in enumerate(levels, 1):
+            halves = depth < len(levels)
+            self.down_blocks.append(Down(level, width, *sizes, halves=halves))
             width = level.channels
-            skips += [width] * (level.res_blocks + (level is not levels[-1]))
+            skips += [width] * (level.res_blocks + halves)
         self.middle_block = Middle(width, *sizes)
         self.up_blocks = nn.ModuleList()
-        for level in reversed(levels):
+        for depth, level in reversed(list(enumerate(levels))):
             taken = [skips.pop() for _ in range(level.res_blocks + 1)]
-            self.up_blocks.append(Up(level, width, taken, *sizes, doubles=level is not levels[0]))
+            self.up_blocks.append(Up(level, width, taken, *sizes, doubles=depth > 0))
             width = level.channels
         last = zeroed(Convolution(width, latent_channels, 3))
         self.out = nn.Sequential(GroupNorm(norm_groups, width), nn.SiLU(), last)

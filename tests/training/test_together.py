@@ -29,7 +29,7 @@ from voxgen.machine.fabric import synchronised
 from voxgen.settings.machine import Machine
 from voxgen.settings.sections import Settings
 from voxgen.settings.training import Training
-from voxgen.training.distributed.processes import together
+from voxgen.training.distributed.together import together
 
 PATIENCE = 120  # s
 
