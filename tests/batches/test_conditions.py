@@ -49,6 +49,7 @@ def latents(
         row["attributes"] = json.dumps({"age": age, "site": "A", "checked": True})
     write_table(folder / "train.csv", rows, list(rows[0]))
     encode_latents(
+        "train",
         (folder / "train.csv", voxels / "train"),
         *(voxels / "grid.json", voxels / "intensity.json", results / "autoencoder", folder / "latents"),
         *(("x",), (), settings.machine),

@@ -44,17 +44,18 @@ def test_equal_runs_differ_in_nothing(two: tuple[Path, Path]) -> None:
 
 def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path]) -> None:
     first, second = two
-    change(second, "autoencoder", lambda c: c["training"].update(epochs=16, patience=None))
-    change(second, "prior", lambda c: c["scale"].update(mean=[7.0], posterior="mean"))
-    change(second, "prior", lambda c: c["network"].update(channels=[32, 64]))
+    change(second, "autoencoder", lambda c: c["settings"]["kl"]["training"].update(epochs=16, patience=None))
+    change(second, "prior", lambda c: c["scale"].update(mean=[7.0]))
+    change(second, "prior", lambda c: c["settings"].update(posterior="mean"))
+    change(second, "prior", lambda c: c["settings"]["diffusion"]["network"].update(channels=[32, 64]))
     change(second, "sampling", lambda c: c["sampling"].update(steps=20))
     change(second, "latents", lambda c: c.update(flips=[]))
     assert [(name, values) for name, *values in compared(first, second).settings] == [
         ("data.flips", ["[x, y]", "[]"]),
-        ("autoencoder.training.epochs", ["8", "16"]),
-        ("autoencoder.training.patience", ["–", "null"]),
-        ("prior.network.channels", ["[16, 32]", "[32, 64]"]),
+        ("autoencoder.kl.training.epochs", ["8", "16"]),
+        ("autoencoder.kl.training.patience", ["–", "null"]),
         ("prior.posterior", ["draw", "mean"]),
+        ("prior.diffusion.network.channels", ["[16, 32]", "[32, 64]"]),
         ("sampling.steps", ["10", "20"]),
     ]
 
@@ -75,11 +76,13 @@ def test_evaluated_runs_recorded_all_settings(two: tuple[Path, Path]) -> None:
 
 def test_digits_tell_values_apart_and_a_missing_part_is_no_difference(two: tuple[Path, Path]) -> None:
     first, second = two
-    change(second, "autoencoder", lambda c: c["training"].update(learning_rate=2e-3 + 1e-12))
+    change(
+        second, "autoencoder", lambda c: c["settings"]["kl"]["training"].update(learning_rate=2e-3 + 1e-12)
+    )
     (second / "results" / PARTS["prior"][0]).unlink()
     found = compared(first, second)
     ((name, *values),) = found.settings
-    assert name == "autoencoder.training.learning_rate"
+    assert name == "autoencoder.kl.training.learning_rate"
     assert [float(value) for value in values] == [2e-3, 2e-3 + 1e-12]
     assert found.missing == ["second: no settings of the denoiser (prior/config.json)"]
 

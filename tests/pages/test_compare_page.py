@@ -27,7 +27,7 @@ def test_the_page_says_the_same_and_asks_for_nothing(tmp_path: Path) -> None:
     bad = write_run(tmp_path / "<img src=x>")
     other = write_run(tmp_path / "other")
     change(other, "reconstruction", set_value("psnr", 40.0, 0.5))
-    change(other, "autoencoder", lambda c: c["training"].update(epochs=16))
+    change(other, "autoencoder", lambda c: c["settings"]["kl"]["training"].update(epochs=16))
     page = tmp_path / "page.html"
     assert main(["compare", str(bad), str(other), "--html", str(page)]) == 0
     elements = Elements(page.read_text())
@@ -37,7 +37,7 @@ def test_the_page_says_the_same_and_asks_for_nothing(tmp_path: Path) -> None:
                 assert re.match("data:|#", str(attributes[name])), (tag, attributes)
     assert "url(" not in re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.DOTALL)
     assert elements.words.count("better") == 1
-    place = elements.words.index("autoencoder.training.epochs")
+    place = elements.words.index("autoencoder.kl.training.epochs")
     assert elements.words[place + 1 : place + 3] == ["8", "16"]
     assert "Comparison: <img src=x>, other" in elements.words
     images = [a["alt"] for tag, a in elements.tags if tag == "img"]

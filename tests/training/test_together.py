@@ -87,7 +87,7 @@ def rehearsed(
 ) -> None:
     """Train `cases` in so many processes, which find the tests' modules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
         together(
             rehearse,
             environment,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from project import Project
+from voxgen.io.files import read_table
 
 pytestmark = pytest.mark.workflow
 
@@ -110,9 +111,9 @@ def test_scans_of_one_patient_share_a_split(tmp_path):
     data = {"source": "nifti", "files": {"brains": "scans.csv"}, "label": "age", "split": split}
     result = project.run(*COLLECTED, overlay={"data": data})
     assert result.returncode == 0, result.stdout
-    rows = [row.split(",") for row in (project.folder / "results/clouds/split.csv").read_text().split()[1:]]
-    assert [row[1] for row in rows[::2]] == [row[1] for row in rows[1::2]]
-    assert [row[3] for row in rows] == ["old"] * 6 + ["young"] * 6
+    rows = read_table(project.folder / "results/clouds/split.csv")
+    assert [row["split"] for row in rows[::2]] == [row["split"] for row in rows[1::2]]
+    assert [row["label"] for row in rows] == ["old"] * 6 + ["young"] * 6
 
 
 def test_scans_that_cannot_be_used_are_refused_or_left_out(tmp_path):

@@ -9,7 +9,8 @@ from torch import Tensor
 from voxgen.io.files import clear_half_written, write_json
 from voxgen.machine.fabric import rank
 from voxgen.models.folder import CONFIG, WEIGHTS
-from voxgen.training.checkpoints import room, write_history, write_weights
+from voxgen.training.checkpoints import write_history, write_weights
+from voxgen.training.lock import room
 
 
 @dataclass(frozen=True)

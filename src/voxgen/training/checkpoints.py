@@ -1,8 +1,6 @@
 """The folder of one training: its lock, resumable states, snapshots of weights, and history."""
 
-import errno
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,14 +14,13 @@ from torch import Tensor
 
 from voxgen.errors import InputError
 from voxgen.io.files import clear_half_written, replacing, write_table
-from voxgen.training.lock import locked
+from voxgen.training.lock import locked, room
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # of a state: another number where its layout changed and old ones cannot go on
 PATTERN = "state-*.pt"
 HISTORY = "history.csv"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 Rows = Sequence[Mapping[str, float]]
 
@@ -145,37 +142,6 @@ def write_weights(path: Path, weights: Mapping[str, Tensor], epoch: int) -> None
     """Write weights as safetensors, with the epoch that they are from, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(save(dict(weights), {"epoch": str(epoch)}))
-
-
-@contextmanager
-def room(folder: Path) -> Iterator[None]:
-    """Turn whatever comes of a folder that takes no more, a full disk above all, into one message.
-
-    Raises:
-        InputError: there is no room left.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        words = _no_room(error)
-        if words is None:
-            raise
-        raise InputError(
-            f"{folder}: {words}; the last good state is kept: make room there, or lower machine.keep, and "
-            "run the same command again"
-        ) from None
-
-
-def _no_room(error: BaseException | None) -> str | None:
-    """What the system says of such a folder, where an error comes of that, or one behind it."""
-    while error:
-        for words in map(os.strerror, NO_ROOM):
-            if words in str(error):
-                return words
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _read(path: Path) -> dict[str, Any]:

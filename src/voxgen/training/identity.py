@@ -14,7 +14,7 @@ from typing import Any
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, write_json
 from voxgen.settings.formulas import formula_digest
-from voxgen.training.lock import locked
+from voxgen.training.lock import locked, room
 
 IDENTITY = "identity.json"
 ENDS = ("epochs", "patience", "weights")
@@ -27,13 +27,17 @@ def state_folder(
 
     That is the module of its `stage` with its formulas, its `settings`, digests of its `inputs`, and `more`.
     What says when a section `training` ends and which weights it keeps is left out: changing it continues.
+
+    Raises:
+        InputError: the disk is full.
     """
     known = {"stage": stage, "formulas": formula_digest(stage), "inputs": inputs, **more}
     identity = json.loads(json.dumps({**known, "settings": _without_ends(settings)}))
     folder = trainings / _name(identity)
     if not (folder / IDENTITY).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / IDENTITY, identity)
+        with room(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / IDENTITY, identity)
     return folder
 
 

@@ -60,9 +60,7 @@ def _recorded(run: FinishedRun) -> dict[str, dict[str, Any]]:
     for part in ("autoencoder", "prior"):
         if part in run.parts:
             config = {key: value for key, value in run.parts[part].items() if key not in NOT_SETTINGS}
-            found[part] = dict(_flat(config, f"{part}."))
-    if "scale" in run.parts.get("prior", {}):
-        found["prior"]["prior.posterior"] = run.parts["prior"]["scale"].get("posterior")
+            found[part] = dict(_flat(config.pop("settings", {}) | config, f"{part}."))
     if "sampling" in run.parts:
         config = run.parts["sampling"]
         drawn = {**config.get("sampling", {}), "seed": config.get("seed")}

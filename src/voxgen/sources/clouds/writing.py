@@ -211,7 +211,7 @@ def _write_stacked(file: Any, path: Path, form: Form, points: NDArray[Any], row:
         if missing < 0:
             dataset.resize(len(values), axis=1)
         elif missing:
-            values = np.pad(values, ((0, missing), (0, 0)), constant_values=np.nan)
+            values = np.pad(values, ((0, missing), (0, 0)), constant_values=_nothing(values.dtype))
     _append(file, form.key, values[None], form.unit)
     if form.layout == "padded":
         _append(file, form.beside, np.array([len(points)]))
@@ -246,13 +246,18 @@ def _arrange(form: Form, points: NDArray[Any], key: str, row: int) -> dict[str, 
 def _spread(points: NDArray[Any], axes: tuple[int | str, ...]) -> NDArray[Any]:
     """Points (n, 2 or 3) as a matrix (n, C) with x, y (and z) in the columns `axes`."""
     columns = [int(axis) for axis in axes]
-    matrix = np.full((len(points), max(columns) + 1), np.nan, points.dtype)
+    matrix = np.full((len(points), max(columns) + 1), _nothing(points.dtype), points.dtype)
     matrix[:, columns] = points
     return matrix
 
 
+def _nothing(dtype: np.dtype[Any]) -> float:
+    """What stands where there is no coordinate."""
+    return np.nan if dtype.kind == "f" else 0
+
+
 def _append(file: Any, name: str, rows: NDArray[Any], unit: str = "") -> None:
-    """Add rows to a dataset, which is made where it is not yet there; what is not written is NaN."""
+    """Add rows to a dataset, which is made where it is not yet there; floats that are not written are NaN."""
     if name not in file:
         shape = rows.shape[1:]
         chunk = max(1, CHUNK_BYTES // max(1, int(np.prod(shape)) * rows.dtype.itemsize))
