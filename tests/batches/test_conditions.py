@@ -83,3 +83,9 @@ def test_volumes_come_with_whatever_the_objective_draws(voxels: Path) -> None:
         expected = Drawing().draws((4, 2, 8), Address(7, "validation", 0, item))
         np.testing.assert_array_equal(batch["mask"][place], expected["mask"])
         assert batch["coin"][place] == expected["coin"]
+
+
+def test_another_split_has_the_codes_of_the_train_split() -> None:
+    rows = [{"label": label} for label in ("b", "d", "c")]
+    conditions = read_conditions(rows, classes=("a", "b", "c"))
+    assert (conditions.classes, conditions.label_N.tolist()) == (("a", "b", "c"), [1, -1, 2])

@@ -15,8 +15,8 @@ class Conditions:
     """Of N items, in their order.
 
     Attributes:
-        classes: the labels that occur, sorted; empty where some item has none.
-        label_N: the place of each item's label among them.
+        classes: the labels that occur in the train split, sorted; empty where some item has none.
+        label_N: the place of each item's label among them; -1 for one that the train split lacks.
         covariates: attributes that are numbers for every item, (N,) each.
     """
 
@@ -30,17 +30,20 @@ class Conditions:
         return found | {f"covariate {name}": values[item] for name, values in self.covariates.items()}
 
 
-def read_conditions(rows: Sequence[Row]) -> Conditions:
-    """The conditions in rows of an index; its columns `label` and `attributes` (JSON) may be missing."""
+def read_conditions(rows: Sequence[Row], classes: Sequence[str] | None = None) -> Conditions:
+    """The conditions in rows of an index; its columns `label` and `attributes` (JSON) may be missing.
+
+    `classes` are those of the train split, where the rows are of another.
+    """
     labels = [row.get("label", "") for row in rows]
-    classes = tuple(sorted(set(labels))) if all(labels) else ()
+    known = tuple(sorted(set(labels)) if classes is None else classes) if all(labels) else ()
     attributes = [json.loads(row.get("attributes") or "{}") for row in rows]
     shared = [
         name for name in (attributes[0] if rows else {}) if all(_is_number(each, name) for each in attributes)
     ]
     return Conditions(
-        classes,
-        np.array([classes.index(label) for label in labels] if classes else [], np.int64),
+        known,
+        np.array([known.index(label) if label in known else -1 for label in labels], np.int64),
         {name: np.array([each[name] for each in attributes], np.float32) for name in shared},
     )
 

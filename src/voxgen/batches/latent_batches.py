@@ -1,5 +1,6 @@
 """Latents as a prior's training sees them: whitened, in drawn views, with the draws of its objective."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,12 @@ from voxgen.models.whitening import Whitening
 
 
 class Latents:
-    """Mean and spread of the latents of every volume of a split, in each view, as float16 in memory."""
+    """Mean and spread of the latents of every volume of a split, in each view, as float16 in memory.
 
-    def __init__(self, folder: Path, whitening: Whitening) -> None:
+    `classes` are those of the train split, where this is another.
+    """
+
+    def __init__(self, folder: Path, whitening: Whitening, classes: Sequence[str] | None = None) -> None:
         shards = list(read_latents(folder))
         self._mean = np.concatenate([mean for mean, _ in shards])
         self._std = np.concatenate([std for _, std in shards])
@@ -27,7 +31,7 @@ class Latents:
         for row, entry in enumerate(entries):
             rows_of.setdefault(entry["id"], []).append(row)
         self._views = [rows_of[name] for name in sorted(rows_of)]
-        self.conditions = read_conditions([entries[views[0]] for views in self._views])
+        self.conditions = read_conditions([entries[views[0]] for views in self._views], classes)
         self.shape: tuple[int, ...] = self._mean.shape[1:]
 
     def __len__(self) -> int:

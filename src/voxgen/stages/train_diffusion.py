@@ -46,10 +46,12 @@ def train_diffusion(
     objective = prior.objective()
     inputs = {"autoencoder": latents["made_from"]["autoencoder"], "scale": digest(scale)}
     inputs |= {name: digest(*sorted(folder.iterdir())) for name, folder in (("train", train), ("val", val))}
+    learnt = Latents(train, whitening)
+    watched = Latents(val, whitening, learnt.conditions.classes)
     trained = fit(
         objective,
-        LatentBatches(Latents(train, whitening), objective, seed, "train"),
-        LatentBatches(Latents(val, whitening), objective, seed, "validation"),
+        LatentBatches(learnt, objective, seed, "train"),
+        LatentBatches(watched, objective, seed, "validation"),
         state_folder(state, __name__, settings=chosen, inputs=inputs, seed=seed),
         settings.chosen.training,
         seed,
