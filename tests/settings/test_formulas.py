@@ -105,6 +105,22 @@ def test_a_text_put_together_for_a_message_does_not_count(package: Path) -> None
     assert not changed(before)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    a = ''\n    def tell():\n        nonlocal a\n        a = '{}'\n    tell()\n    return a",
+        "    class Told:\n        words = '{}'\n    return Told().words",
+    ],
+)
+def test_a_text_that_is_read_from_elsewhere_counts(package: Path, body: str) -> None:
+    digests = set()
+    for words in ("b", "c"):
+        (package / "stages/check_verdict.py").write_text(f"def check_verdict():\n{body.format(words)}\n")
+        forget()
+        digests.add(formula_digest("voxgen.stages.check_verdict"))
+    assert len(digests) == 2
+
+
 def test_a_text_that_is_written_counts(package: Path) -> None:
     before = digests()
     replace(package / "stages/index_clouds.py", 'return "empty"', 'return "no points"')

@@ -130,6 +130,9 @@ def test_a_stage_follows_what_makes_its_inputs(
 
 
 def test_what_a_stage_follows_depends_on_the_settings(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "trained").mkdir(exist_ok=True)
+        (tmp_path / "trained" / name).touch()
     read = jobs(tmp_path, data={"grid": {"bounds": "train"}}, autoencoder={"source": "trained"})
     assert read["fix_grid"].followed == ["index_clouds", "split_clouds"]
     assert read["encode_latents"].followed == ["collect_voxels"]

@@ -16,6 +16,7 @@ from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.sources.raw_files import (
     LISTS,
+    model_folder,
     raw_sources,
     source_files,
     weights_file,
@@ -184,11 +185,12 @@ SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = map(split_files, SPLITS)
 TRAIN_LATENTS, VAL_LATENTS = map(latent_files, ("train", "val"))
 TRAINS_AUTOENCODER = SETTINGS.autoencoder.source == "train"
-AUTOENCODER = model_files(
-    "results/autoencoder"
-    if TRAINS_AUTOENCODER
-    else SETTINGS.autoencoder.source.rstrip("/")
-)
+with refusals(f"; paths start at {Path.cwd()}"):
+    AUTOENCODER = model_files(
+        "results/autoencoder"
+        if TRAINS_AUTOENCODER
+        else model_folder(SETTINGS.autoencoder.source)
+    )
 PRIOR = model_files("results/prior")
 TRAININGS = ("autoencoder", "prior") if TRAINS_AUTOENCODER else ("prior",)
 EXAMPLE = {

@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: the terminal belongs to the command."""
 
     def _is_from_here(self) -> bool:
-        """Whether the browser believes to talk to this machine.
+        """Whether the browser believes that it talks to this machine.
 
         A foreign page whose name was made to lead to 127.0.0.1 (DNS rebinding) names itself as Host.
         """

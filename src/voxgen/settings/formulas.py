@@ -247,6 +247,7 @@ def _drop_unused_texts(function: ast.AST) -> None:
     """Drop texts that were put together for a message alone: nothing that is left reads their name."""
     while True:
         read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and _is_read(node)}
+        read |= {name for node in ast.walk(function) for name in _shared(node)}
         dropped = 0
         for node in ast.walk(function):
             if isinstance(body := getattr(node, "body", None), list):
@@ -255,6 +256,13 @@ def _drop_unused_texts(function: ast.AST) -> None:
                 node.body = kept  # type: ignore[attr-defined]
         if not dropped:
             return
+
+
+def _shared(node: ast.AST) -> list[str]:
+    """Names that others may read: of outer functions, of the module, of a class."""
+    if isinstance(node, ast.ClassDef):
+        return [name for statement in node.body for name in _names(statement)]
+    return node.names if isinstance(node, ast.Nonlocal | ast.Global) else []
 
 
 def _is_read(name: ast.Name) -> bool:

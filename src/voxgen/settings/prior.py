@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from voxgen.settings.base import Count, Kinds, Section
 from voxgen.settings.training import Training, check_levels
 
+DDPM_STEPS = 1000
+
 
 class UNetSettings(Section):
     """The layers of MONAI's DiffusionModelUNet; every level but the last halves the latent."""

@@ -14,7 +14,7 @@ from voxgen.settings.data import DataSettings
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.gates import Gates
 from voxgen.settings.machine import Machine
-from voxgen.settings.prior import PriorSettings
+from voxgen.settings.prior import DDPM_STEPS, PriorSettings
 
 
 class SamplingSettings(Section):
@@ -40,6 +40,13 @@ class Settings(Section):
     def science(self) -> dict[str, Any]:
         """All that may change a result, plain: everything but `machine`."""
         return self.model_dump(mode="json", exclude={"machine"})
+
+    @model_validator(mode="after")
+    def _ddpm_has_the_steps(self) -> Self:
+        if self.prior.diffusion.process == "ddpm" and self.sampling.steps > DDPM_STEPS:
+            found = f"sampling.steps: {self.sampling.steps}"
+            raise ValueError(f"{found}, but the process ddpm has {DDPM_STEPS} steps; give fewer")
+        return self
 
     @model_validator(mode="after")
     def _patch_fits_the_grid(self) -> Self:

@@ -49,6 +49,17 @@ def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     return _matching(given, key)
 
 
+def model_folder(given: str) -> str:
+    """The folder of a trained autoencoder, as `autoencoder.source` names it.
+
+    Raises:
+        InputError: there is no trained autoencoder.
+    """
+    for name in ("config.json", "model.safetensors"):
+        _existing(f"{given.rstrip('/')}/{name}", "autoencoder.source")
+    return given.rstrip("/")
+
+
 def weights_file(given: str | None) -> str | None:
     """The file of MedicalNet's weights, where one is given.
 

@@ -119,7 +119,7 @@ def _training(objective: Objective, settings: Training, machine: Machine) -> Cal
 
 
 def _speed(batches: Iterable[Batch]) -> tuple[float, int]:
-    """Volumes a second, and how many that is over."""
+    """Volumes per second, and how many that is over."""
     started, n = time.perf_counter(), 0
     for batch in batches:
         n += len(batch["volume"])

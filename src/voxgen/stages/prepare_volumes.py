@@ -1,4 +1,4 @@
-"""Stage `prepare_volumes`: one chunk of a volume source -> NIfTI volumes on the grid, manifest and index."""
+"""Stage `prepare_volumes`: one shard of a volume source -> NIfTI volumes on the grid, manifest and index."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

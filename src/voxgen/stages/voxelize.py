@@ -1,4 +1,4 @@
-"""Stage `voxelize`: one chunk of a raw source -> NIfTI volumes in counts, with their manifest."""
+"""Stage `voxelize`: one shard of a raw source -> NIfTI volumes in counts, with their manifest."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice

@@ -184,7 +184,7 @@ def _first_bad(figures: dict[str, float], parameters: Mapping[str, Tensor]) -> s
 
 
 def _ema(decay: float) -> Any:
-    """Exponential moving average whose decay grows from 0.1 to `decay` over the first steps."""
+    """Exponential moving average: after a first copy its decay grows from 2/11 to `decay`."""
 
     @torch.no_grad()
     def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:

@@ -11,7 +11,9 @@ import torch
 from monai.networks.schedulers import DDPMScheduler
 from torch import Tensor
 
-TRAIN_STEPS = 1000
+from voxgen.settings.prior import DDPM_STEPS
+
+TRAIN_STEPS = DDPM_STEPS
 
 
 class Process(ABC):

@@ -1,4 +1,4 @@
-"""A stage in several processes: one a GPU, on one node or on several that Slurm gave."""
+"""A stage in several processes: one per GPU, on one node or on several that Slurm gave."""
 
 import logging
 import os

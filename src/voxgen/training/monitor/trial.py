@@ -32,7 +32,7 @@ def store_environment_with_step(path: Path, device: torch.device | None = None) 
 
 
 def trial(device: torch.device | None = None) -> dict[str, Any]:
-    """A step in fp32, and in bf16 where the device has it; random numbers go on as if there was none.
+    """A step in fp32, and in bf16 where the device has it; random numbers go on as if there were none.
 
     `device` is by default the one that `machine.device: auto` takes. Each of "fp32" and "bf16" holds
     "seconds" of the second of two steps (the first one warms up), whether loss and gradient are "finite",
