@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage
@@ -147,6 +147,7 @@ def test_points_are_drawn_in_proportion_to_the_counts() -> None:
     hnp.arrays(np.float64, (5, 3), elements=st.floats(-1e6, 1e6)),
     st.tuples(*[st.integers(1, 9)] * 3),
 )
+@example(np.array([[5e-324, 0, 0], [0, 0, 0]]), (1, 1, 1))
 def test_bounds_from_the_extent_hold_every_point(points: np.ndarray, shape: tuple[int, int, int]) -> None:
     made = grid_from_extent(shape, points.min(axis=0), points.max(axis=0), "nm", "density", 1.0)
     assert rasterize(points, made)[1] == 0

@@ -130,12 +130,13 @@ def grid_from_extent(
     """The grid of `shape` whose faces lie half a voxel outside the extent [low, high] (3,) of all points.
 
     n voxels then span the extent plus one voxel: spacing = extent / (n - 1). An axis of one voxel cannot
-    do that: it gets twice the extent. An axis without extent takes the largest spacing of the others, or
-    1 where no axis has an extent.
+    do that: it gets twice the extent. An axis without extent, or one too small for full precision, takes
+    the largest spacing of the others, or 1 where no axis has an extent.
     """
     low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
     spacing = (high - low) / _intervals(shape)
-    spacing[spacing <= 0] = spacing.max() if spacing.max() > 0 else 1.0
+    smallest = np.finfo(np.float64).tiny
+    spacing[spacing < smallest] = spacing.max() if spacing.max() >= smallest else 1.0
     origin, stored = _around((low + high) / 2, shape, spacing), _stored_type(dtype, method)
     return Grid(shape, origin, _triple(spacing), unit, method, sigma, "fixed", None, stored)
 
