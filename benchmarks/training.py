@@ -91,7 +91,7 @@ def volumes(settings: Settings, count: int) -> Tensor:
 def posterior_shape(settings: Settings) -> tuple[int, ...]:
     """Shape (C, x, y, z) of a latent."""
     section = settings.autoencoder.chosen
-    sizes = zip(settings.data.grid.shape, section.factors, strict=True)
+    sizes = zip(settings.data.grid.shape, section.network.factors, strict=True)
     return section.network.latent_channels, *(size // factor for size, factor in sizes)
 
 

@@ -104,7 +104,7 @@ def test_the_chosen_section_is_the_one_of_the_kind(settings: Settings) -> None:
 @every_first_stage
 def test_a_first_stage_shrinks_by_its_factors_and_back(settings: Settings, kind: str) -> None:
     stage, x = first_stage(settings, kind), torch.rand(2, 1, *VOLUME)
-    assert stage.factors == settings.autoencoder.chosen.factors
+    assert stage.factors == settings.autoencoder.chosen.network.factors
     mean, spread = stage.encode(x)
     latent = tuple(size // factor for size, factor in zip(VOLUME, stage.factors, strict=True))
     assert mean.shape == (2, stage.latent_channels, *latent)

@@ -10,8 +10,9 @@ from monai.networks.schedulers import DDIMScheduler
 from torch import Tensor
 
 from voxgen.errors import InputError
-from voxgen.models.prior.processes import Process, build_process
+from voxgen.models.prior.processes import TRAIN_STEPS, Process, build_process
 from voxgen.models.prior.samplers import SAMPLERS, Denoise, ddim, even_times, heun
+from voxgen.settings.prior import DDPM_STEPS
 
 DOUBLINGS = {"flow": (10, 20, 40, 80), "ddpm": (25, 50, 100, 200)}  # of ddpm all times lie on its grid
 ORDERS = {"ddim": 1, "heun": 2}
@@ -124,3 +125,7 @@ def test_the_usual_sampler_gives_what_its_reference_gives(
     expected = reference(denoise, noise(), steps)
     found = sampler(process, denoise, noise(), even_times(process, steps))
     assert (found - expected).abs().max() < 1e-6 * expected.abs().max()
+
+
+def test_the_settings_know_how_many_steps_ddpm_has() -> None:
+    assert DDPM_STEPS == TRAIN_STEPS

@@ -187,6 +187,7 @@ def test_a_changed_formula_counts_for_the_stages_that_reach_it(
     [
         ("models/first_stage/kl.py", "DEAD = 0.01", "DEAD = 0.02", {"train_autoencoder"}),
         ("evaluation/copy_search.py", "QUANTILE = 0.01", "QUANTILE = 0.02", {"evaluate_memorisation"}),
+        ("models/prior/processes.py", "TRAIN_STEPS = 1000", "TRAIN_STEPS = 500", {"draw_samples"}),
         ("models/prior/diffusion.py", "VALIDATION_TIMES = 8", "VALIDATION_TIMES = 9", {"train_diffusion"}),
     ],
 )

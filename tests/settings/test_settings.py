@@ -153,8 +153,16 @@ def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> No
     shape[axis] = 40
     settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
     assert settings.data.grid.shape[axis] == 40
-    assert settings.autoencoder.chosen.factors == (4, 4, 4)
-    assert settings.prior.chosen.factors == (2, 2, 2)
+    assert settings.autoencoder.chosen.network.factors == (4, 4, 4)
+    assert settings.prior.chosen.network.factors == (2, 2, 2)
+
+
+def test_more_steps_than_the_process_has_are_refused() -> None:
+    ddpm = "prior: {{diffusion: {{process: ddpm}}}}, sampling: {{steps: {}}}"
+    assert changed(f"{{{ddpm.format(1000)}}}").sampling.steps == 1000
+    with pytest.raises(InputError, match=r"sampling\.steps: 1001, but the process has 1000 steps"):
+        changed(f"{{{ddpm.format(1001)}}}")
+    assert changed("{sampling: {steps: 1001}}").prior.chosen.most_steps is None
 
 
 def test_a_missing_key_points_at_config_yaml() -> None:

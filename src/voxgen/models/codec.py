@@ -17,7 +17,6 @@ from torch import Tensor
 from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
-from voxgen.models.layers import lay_out
 from voxgen.models.whitening import Whitening
 from voxgen.settings.machine import Machine
 from voxgen.volumes.grid import Grid
@@ -38,10 +37,7 @@ class Autoencoder:
         self.digest = digest
         self.fabric = fabric
         self._stage = build_first_stage(config["settings"])
-        network = self._stage.network
-        network.load_state_dict(weights)
-        lay_out(network, fabric.device)
-        network.to(fabric.device).eval().requires_grad_(False)
+        self._stage.take_weights(weights, fabric.device)
 
     def encode(self, x_BXYZ: Array) -> tuple[Array, Array | None]:
         """Latents (B, C, x, y, z) of volumes in the network's range: mean, and spread where there is one."""

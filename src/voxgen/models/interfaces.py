@@ -4,12 +4,14 @@ Shapes: B batch, C channels, X Y Z grid, x y z latent axes.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
+from voxgen.models.layers import lay_out
 from voxgen.models.objective import Objective
 
 
@@ -21,6 +23,12 @@ class Model(ABC):
     @abstractmethod
     def objective(self) -> Objective:
         """What the network is trained on; it is the objective's `model`."""
+
+    def take_weights(self, weights: Mapping[str, Tensor], device: torch.device) -> None:
+        """Make the network a trained one: with these weights, laid out for a device, frozen."""
+        self.network.load_state_dict(weights)
+        lay_out(self.network, device)
+        self.network.to(device).eval().requires_grad_(False)
 
     def with_network(self, network: nn.Module) -> Self:
         """The same with another network in its place, of averaged weights, say."""

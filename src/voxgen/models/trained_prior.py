@@ -17,7 +17,6 @@ from torch import Tensor
 from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config
 from voxgen.models.kinds import build_prior
-from voxgen.models.layers import lay_out
 from voxgen.settings.machine import Machine
 
 
@@ -28,10 +27,7 @@ class TrainedPrior:
         self.config = config
         self._fabric = fabric
         self._prior = build_prior(config["settings"], tuple(config["latent_shape"]))
-        network = self._prior.network
-        network.load_state_dict(weights)
-        lay_out(network, fabric.device)
-        network.to(fabric.device).eval().requires_grad_(False)
+        self._prior.take_weights(weights, fabric.device)
 
     @torch.inference_mode()
     def sample(self, indices: Sequence[int], seed: int, steps: int) -> NDArray[np.float32]:

@@ -5,22 +5,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from voxgen.settings.base import Count, Kinds, Positive, Section
-from voxgen.settings.training import Training, check_levels
+from voxgen.settings.networks import LevelsSettings
+from voxgen.settings.training import Training
 
 
-class KLNetwork(Section):
-    """The layers of MONAI's AutoencoderKL; every level but the last halves the grid."""
+class KLNetwork(LevelsSettings):
+    """The network of an autoencoder, with the layers of MONAI's AutoencoderKL."""
 
-    channels: tuple[Count, ...] = Field(description="width of each level")
     latent_channels: Count = Field(description="channels of the latent")
-    res_blocks: Count = Field(description="residual blocks per level")
-    attention_levels: tuple[bool, ...] = Field(description="self-attention, per level")
-    norm_groups: Count = Field(description="groups of the group normalisation")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        check_levels(self.channels, self.attention_levels, self.norm_groups)
-        return self
 
 
 class L1Loss(Section):
@@ -50,12 +42,6 @@ class KLSettings(Section):
     losses: KLLosses
     training: Training
 
-    @property
-    def factors(self) -> tuple[int, int, int]:
-        """Voxels per latent along x, y, z."""
-        factor = 2 ** (len(self.network.channels) - 1)
-        return factor, factor, factor
-
 
 class AutoencoderSettings(Kinds):
     """The first stage: volumes to latents and back."""
@@ -75,7 +61,7 @@ class AutoencoderSettings(Kinds):
 
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:
-        for axis, size, factor in zip("xyz", self.patch or (), self.chosen.factors, strict=False):
+        for axis, size, factor in zip("xyz", self.patch or (), self.chosen.network.factors, strict=False):
             if size % factor:
                 raise ValueError(
                     f"patch: {size} voxels along {axis}, expected a multiple of {factor}, "

@@ -5,23 +5,19 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from voxgen.settings.base import Count, Kinds, Section
-from voxgen.settings.training import Training, check_levels
+from voxgen.settings.networks import LevelsSettings
+from voxgen.settings.training import Training
 
 DDPM_STEPS = 1000
 
 
-class UNetSettings(Section):
-    """The layers of MONAI's DiffusionModelUNet; every level but the last halves the latent."""
+class UNetSettings(LevelsSettings):
+    """The network of a denoiser, with the layers of MONAI's DiffusionModelUNet."""
 
-    channels: tuple[Count, ...] = Field(description="width of each level")
-    res_blocks: Count = Field(description="residual blocks per level")
-    attention_levels: tuple[bool, ...] = Field(description="self-attention, per level")
     head_channels: Count = Field(description="channels per attention head")
-    norm_groups: Count = Field(description="groups of the group normalisation")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        check_levels(self.channels, self.attention_levels, self.norm_groups)
+    def _heads_fit_the_width(self) -> Self:
         for width, attends in zip(self.channels, self.attention_levels, strict=True):
             if attends and width % self.head_channels:
                 raise ValueError(f"head_channels {self.head_channels} does not divide the width {width}")
@@ -36,10 +32,9 @@ class DiffusionSettings(Section):
     training: Training
 
     @property
-    def factors(self) -> tuple[int, int, int]:
-        """Latents per coarsest feature along x, y, z."""
-        factor = 2 ** (len(self.network.channels) - 1)
-        return factor, factor, factor
+    def most_steps(self) -> int | None:
+        """Steps that a sampler may take at most; None: any number."""
+        return DDPM_STEPS if self.process == "ddpm" else None
 
 
 class PriorSettings(Kinds):

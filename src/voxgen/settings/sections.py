@@ -14,7 +14,7 @@ from voxgen.settings.data import DataSettings
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.gates import Gates
 from voxgen.settings.machine import Machine
-from voxgen.settings.prior import DDPM_STEPS, PriorSettings
+from voxgen.settings.prior import PriorSettings
 
 
 class SamplingSettings(Section):
@@ -42,10 +42,11 @@ class Settings(Section):
         return self.model_dump(mode="json", exclude={"machine"})
 
     @model_validator(mode="after")
-    def _ddpm_has_the_steps(self) -> Self:
-        if self.prior.diffusion.process == "ddpm" and self.sampling.steps > DDPM_STEPS:
+    def _prior_has_the_steps(self) -> Self:
+        most = self.prior.chosen.most_steps
+        if most is not None and self.sampling.steps > most:
             found = f"sampling.steps: {self.sampling.steps}"
-            raise ValueError(f"{found}, but the process ddpm has {DDPM_STEPS} steps; give fewer")
+            raise ValueError(f"{found}, but the process has {most} steps; give fewer")
         return self
 
     @model_validator(mode="after")
@@ -57,7 +58,7 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _factors_divide(self) -> Self:
-        first, second = self.autoencoder.chosen, self.prior.chosen
+        first, second = self.autoencoder.chosen.network, self.prior.chosen.network
         factors = zip("xyz", self.data.seen_shape, first.factors, second.factors, strict=True)
         for axis, size, factor, further in factors:
             coarsest = factor * further

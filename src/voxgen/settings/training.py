@@ -29,14 +29,3 @@ class Training(Section):
         description="averaged weights that are kept: after the last epoch, or of the lowest validation loss"
     )
     fast_dev_run: bool = Field(description="two steps and one batch of validation, to see that all works")
-
-
-def check_levels(channels: tuple[int, ...], attention: tuple[bool, ...], groups: int) -> None:
-    """Refuse widths, levels and groups that do not fit each other."""
-    if not channels:
-        raise ValueError("channels: empty, expected the width of at least one level")
-    if len(channels) != len(attention):
-        raise ValueError(f"channels has {len(channels)} levels, attention_levels {len(attention)}")
-    for width in channels:
-        if width % groups:
-            raise ValueError(f"norm_groups {groups} does not divide the width {width}")

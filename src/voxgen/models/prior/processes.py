@@ -11,9 +11,7 @@ import torch
 from monai.networks.schedulers import DDPMScheduler
 from torch import Tensor
 
-from voxgen.settings.prior import DDPM_STEPS
-
-TRAIN_STEPS = DDPM_STEPS
+TRAIN_STEPS = 1000
 
 
 class Process(ABC):
