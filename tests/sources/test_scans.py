@@ -212,23 +212,35 @@ def bad_files(folder: Path) -> dict[str, tuple[Path, str]]:
     plain = written(folder / "plain.nii", scan).read_bytes()
     raw = {"cut.nii.gz": whole[:-99], "cut.nii": plain[:-9], "text.nii": b"no image" * 99, "none.nii.gz": b""}
     raw["header.nii.gz"] = gzip.compress(plain[:200])
+    stored = gzip.compress(plain, 0)
+    raw["flipped.nii.gz"] = stored[:500] + bytes([stored[500] ^ 8]) + stored[501:]  # in a voxel
+    raw["pointer.nii.gz"] = b"version https://git-lfs.github.com/spec/v1"
     for name, content in raw.items():
         (folder / name).write_bytes(content)
     made = {
         "nan": (nan, None, "NaN or infinity in 2 of 210 voxels"),
         "zeros": (scan * 0, None, "all 210 voxels are zero"),
         "flat": (scan * 0 + 7, None, r"7 at both percentiles \[0.0, 100.0\]; widen data.scans.percentiles"),
-        "rgb": (rgb, None, "colour or complex"),
-        "complex": (scan.astype(np.complex64), None, "colour or complex"),
+        "rgb": (rgb, None, r"colour, R, G, B in every voxel.*\['R'\]"),
+        "complex": (scan.astype(np.complex64), None, "complex.*numpy.abs"),
         "singular": (scan, np.diag([1.0, 0, 1, 1]), "singular affine.*mend its sform or qform"),
         "nowhere": (scan, far, "singular affine.*nan"),
         "two": (scan[..., None].repeat(2, 3), None, "4D, 2 volumes, expected one; set data.scans.channel"),
-        "flat2d": (scan[0], None, "shape .*expected 3D or 4D"),
-        "vectors": (scan[..., None, None].repeat(3, 4), None, "shape .*expected 3D or 4D"),
+        "flat2d": (scan[0], None, r"shape \(6, 7\), expected 3D or 4D; one slice is no volume"),
+        "vectors": (scan[..., None, None].repeat(3, 4), None, "5D, 3 volumes.*data.scans.channel"),
+        "first": (
+            scan[None],
+            None,
+            r"shape \(1, 5, 6, 7\): its axes may be channel.*data.scans.channel_axis",
+        ),
+        "both": (scan[..., None, None].repeat(2, 3).repeat(2, 4), None, "found two axes beside x, y, z"),
     }
     said = {
         name: (folder / name, "not a whole NIfTI file.*copy or convert") for name in (*raw, "missing.nii")
     }
+    unit = plain[:123] + b"\x07" + plain[124:]  # xyzt_units
+    (folder / "unit.nii").write_bytes(unit)
+    said["unit"] = (folder / "unit.nii", "7 is no unit of lengths in NIfTI; mend xyzt_units")
     for name, (voxels, affine, message) in made.items():
         image = nib.Nifti1Image(voxels, None)
         image.header.set_sform(np.eye(4) if affine is None else affine, code=1)
@@ -253,7 +265,8 @@ BAD = [
     "zeros",
     "flat",
 ]
-BAD += ["rgb", "complex", "singular", "nowhere", "two", "flat2d", "vectors"]
+BAD += ["rgb", "complex", "singular", "nowhere", "two", "flat2d", "vectors", "first", "both", "unit"]
+BAD += ["flipped.nii.gz", "pointer.nii.gz"]
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -318,12 +331,14 @@ def test_an_oblique_4d_scan_agrees_with_simpleitk() -> None:
 
 
 @needs_scans
-def test_an_oblique_scan_keeps_a_landmark_within_a_voxel_and_comes_back() -> None:
+def test_an_oblique_scan_keeps_a_landmark_within_a_voxel_and_comes_back(tmp_path: Path) -> None:
     image = nib.load(SMALL / "example4d.nii.gz")
     peak = np.array([60.0, 40, 12])
     offsets = np.stack(np.meshgrid(*map(np.arange, image.shape[:3]), indexing="ij"), axis=-1) - peak
     blob = np.exp(-(offsets**2).sum(axis=-1) / 8).astype(np.float32)
-    done = prepared_image(blob, image.affine)
+    done = prepare(
+        written(tmp_path / "blob.nii", blob, image.affine), (136, 104, 48), (2.0, 2.0, 2.2), WHOLE, None
+    )
     found = np.unravel_index(done.volume.argmax(), done.volume.shape)
     world = apply_affine(affine_of(done.origin, done.spacing, "mm"), found)
     assert np.all(np.abs(world - apply_affine(image.affine, peak)) < done.spacing)
@@ -331,12 +346,6 @@ def test_an_oblique_scan_keeps_a_landmark_within_a_voxel_and_comes_back() -> Non
     assert back.shape == blob.shape
     np.testing.assert_allclose(np.asarray(back.dataobj), blob, atol=0.12)
     assert np.abs(np.asarray(back.dataobj) - blob).mean() < 1e-3
-
-
-def prepared_image(voxels: np.ndarray, affine: Any) -> Prepared:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nib, "load", lambda _: nib.Nifti1Image(voxels, affine))
-        return prepare(Path("made"), (136, 104, 48), (2.0, 2.0, 2.2), WHOLE, None)
 
 
 @needs_scans
@@ -372,7 +381,8 @@ def grid_json(folder: Path, shape: tuple[int, int, int] = (8, 8, 8)) -> Path:
 
 
 def staged(folder: Path, raw: list[Path], **scans: Any) -> Path:
-    chosen = Scans(**{"spacing": MM, "channel": None, "percentiles": (0.0, 99.5), "task": None, **scans})
+    unset = dict.fromkeys(Scans.model_fields)
+    chosen = Scans(**(unset | {"spacing": MM, "percentiles": (0.0, 99.5)} | scans))
     out = folder / "out"
     prepare_volumes(
         raw, None, "s", grid_json(folder), Shard(1, 2), out, "nifti", chosen, None, 0.9, 0, MACHINE

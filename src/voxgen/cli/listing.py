@@ -21,7 +21,8 @@ from voxgen.figures.sheet import Quantity, Volume, quantity_of
 from voxgen.io.files import read_json
 from voxgen.pages.view_page import Shown, shown_cloud, shown_volume
 from voxgen.sources.clouds.opening import Clouds
-from voxgen.sources.raw_files import NIFTI, scan_name
+from voxgen.sources.nifti_files import opened
+from voxgen.sources.raw_files import NIFTI, is_scan, scan_name
 
 TABLES = (".csv", ".tsv", ".txt")
 # Unit of the scene, and the factor to it, from what NIfTI calls it.
@@ -103,7 +104,7 @@ def listed(path: Path, given: Mapping[str, object]) -> Iterator[Listing]:
     """
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
-    if path.is_dir() or path.name.endswith(NIFTI):
+    if path.is_dir() or is_scan(path.name):
         if given:
             raise InputError(
                 f"{path}: {', '.join(given)} cannot be set for volumes, only for HDF5 and CSV files"
@@ -125,12 +126,13 @@ def read_nifti(path: Path) -> tuple[Volume, tuple[float, ...], str]:
         InputError: the file is damaged, not one volume of real numbers, or its affine is singular.
     """
     try:
-        image = squeeze_image(nib.load(path))
-        _check(path, image)
-        upright = nib.as_closest_canonical(image)
-        unit, factor = UNITS[image.header.get_xyzt_units()[0]]
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
-            volume_XYZ = np.asarray(upright.dataobj, dtype=np.float32)
+        with opened(path) as stored:
+            image = squeeze_image(stored)
+            _check(path, image)
+            upright = nib.as_closest_canonical(image)
+            unit, factor = UNITS[image.header.get_xyzt_units()[0]]
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity
+                volume_XYZ = np.asarray(upright.dataobj, dtype=np.float32)
     except InputError:
         raise
     except FileNotFoundError:
@@ -163,7 +165,7 @@ def _volume_of(affine: NDArray[np.float64]) -> float:
 def _in_folder(folder: Path) -> list[Path]:
     """The NIfTI files of a folder, without hidden ones."""
     entries = sorted(entry for entry in folder.glob("*") if not entry.name.startswith("."))
-    files = [entry for entry in entries if entry.name.endswith(NIFTI) and not entry.is_dir()]
+    files = [entry for entry in entries if is_scan(entry.name) and not entry.is_dir()]
     if not files:
         below = [entry.name for entry in entries if entry.is_dir() and _holds_volumes(entry)]
         remedy = f"there are some in {', '.join(below)}" if below else "give a folder of volumes, or a file"
@@ -172,7 +174,7 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _holds_volumes(folder: Path) -> bool:
-    return any(entry.name.endswith(NIFTI) for entry in folder.glob("*"))
+    return any(is_scan(entry.name) for entry in folder.glob("*"))
 
 
 def _quantity(folder: Path) -> Quantity | None:

@@ -1,6 +1,6 @@
 """The section `data.scans`: image volumes."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,10 @@ class Scans(Section):
     spacing: tuple[Positive, Positive, Positive] = Field(description="edges of a voxel along x, y, z [mm]")
     channel: Annotated[int, Field(ge=0)] | str | None = Field(
         description="volume of 4D files: its number from 0, or its name in dataset.json; null: files are 3D"
+    )
+    channel_axis: Literal["first", "last"] | None = Field(
+        description="which axis of 4D files numbers the volumes: first (channel, x, y, z), last (x, y, z, "
+        "channel); null: the last, but files whose first axis may be it are refused"
     )
     percentiles: tuple[Annotated[float, Field(ge=0, le=100)], Annotated[float, Field(ge=0, le=100)]] = Field(
         description="percentiles of each volume that become 0 and 1"

@@ -1,15 +1,31 @@
 """The raw sources: their names, and the files behind each."""
 
 import csv
-from glob import glob, has_magic
+import logging
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from voxgen.errors import InputError
 from voxgen.settings.data import DataSettings
+from voxgen.sources.paths import existing, matching, stated_file
 
 NIFTI = (".nii", ".nii.gz")
 LISTS = (".txt", ".csv")
 CONTENTS = "dataset.json"  # of a decathlon task
+NIBABEL = "nibabel: nib.save(nib.load('a.img'), 'a.nii.gz')"
+SIMPLEITK = "SimpleITK: sitk.WriteImage(sitk.ReadImage('a.nrrd'), 'a.nii.gz')"
+CONVERTERS = {  # of volumes in other formats
+    ".hdr": f"{NIBABEL} (Analyze does not say which side is left)",
+    ".img": f"{NIBABEL} (Analyze does not say which side is left)",
+    ".img.gz": f"{NIBABEL} (Analyze does not say which side is left)",
+    **dict.fromkeys((".mgz", ".mgh"), "FreeSurfer: mri_convert a.mgz a.nii.gz"),
+    **dict.fromkeys((".nrrd", ".nhdr", ".mha", ".mhd"), SIMPLEITK),
+    ".dcm": "dcm2niix",
+    ".mnc": "nibabel: nib.save(nib.load('a.mnc'), 'a.nii.gz')",
+    **dict.fromkeys((".nii.bz2", ".nii.xz", ".nii.zst"), "the program that compressed them, into .nii"),
+}
+log = logging.getLogger(__name__)
 
 
 def raw_sources(data: DataSettings, results: Path) -> dict[str, str]:
@@ -43,10 +59,10 @@ def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     if name not in data.files:
         return [str(Path(given) / CONTENTS)] if data.source == "decathlon" else [given]
     if data.source == "decathlon":
-        return [_existing(str(Path(given) / CONTENTS), key)]
+        return [existing(str(Path(given) / CONTENTS), key)]
     if data.source == "nifti":
         return scan_paths(given, key)
-    return _matching(given, key)
+    return matching(given, key)
 
 
 def model_folder(given: str) -> str:
@@ -56,7 +72,7 @@ def model_folder(given: str) -> str:
         InputError: there is no trained autoencoder.
     """
     for name in ("config.json", "model.safetensors"):
-        _existing(f"{given.rstrip('/')}/{name}", "autoencoder.source")
+        existing(f"{given.rstrip('/')}/{name}", "autoencoder.source")
     return given.rstrip("/")
 
 
@@ -69,7 +85,7 @@ def weights_file(given: str | None) -> str | None:
     if given is None:
         return None
     key = "evaluation.medicalnet"
-    with Path(_existing(given, key)).open("rb") as file:
+    with Path(existing(given, key)).open("rb") as file:
         if file.read(2) not in (b"PK", b"\x80\x02"):
             raise InputError(
                 f"{key}: {given} holds no weights; give a checkpoint such as resnet_10_23dataset.pth"
@@ -77,74 +93,90 @@ def weights_file(given: str | None) -> str | None:
     return given
 
 
-def _matching(given: str, key: str) -> list[str]:
-    if not has_magic(given) or Path(given).is_file():
-        return [_existing(given, key)]
-    found = sorted(path for path in glob(given, recursive=True) if Path(path).is_file())  # noqa: PTH207
-    if not found:
-        raise InputError(f"{key}: no file matches {given}")
-    return found
+def is_scan(name: str) -> bool:
+    """Whether a file's name is that of a NIfTI file, in upper or lower case."""
+    return name.lower().endswith(NIFTI)
 
 
 def scan_paths(given: str, key: str) -> list[str]:
     """The NIfTI files of a path, pattern, folder or list, without hidden ones; see `source_files`."""
     path = Path(given)
     if path.is_dir():
-        found = sorted(str(file) for file in path.iterdir() if not file.name.startswith("."))
+        files = [file for file in sorted(path.iterdir()) if is_scan(file.name) and not file.is_dir()]
+        scans = [existing(str(file), key) for file in files if not file.name.startswith(".")]
     elif path.suffix in LISTS:
-        found = [
-            _existing(file, f"{key}, list {given}") for file in listed_scans(Path(_existing(given, key)))
-        ]
+        scans = list(listed_scans(Path(existing(given, key)), key))
     else:
-        found = _matching(given, key)
-    scans = [file for file in found if file.endswith(NIFTI)]
+        scans = [file for file in matching(given, key) if is_scan(file)]
     if not scans:
-        raise InputError(f"{key}: {given} names no {' or '.join(NIFTI)} file")
+        raise InputError(f"{key}: {given} names no {' or '.join(NIFTI)} file{_instead(path)}")
     _refuse_namesakes(scans, key)
     return scans
 
 
-def listed_scans(listing: Path) -> dict[str, dict[str, str]]:
-    """Paths in a list, relative to its folder, with what the other columns of a .csv say about each.
+def _instead(path: Path) -> str:
+    """What helps where there is no NIfTI file: volumes of other formats, or NIfTI files in folders below."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        for suffix, converter in CONVERTERS.items():
+            if file.name.lower().endswith(suffix):
+                return f", but {file.name}; convert such files, for example with {converter}"
+    below = (file for name in NIFTI for file in path.glob(f"*/**/[!.]*{name}")) if path.is_dir() else iter(())
+    first = next(below, None)
+    return f"; there are some below, such as {first}: give its folder or a pattern" if first else ""
+
+
+def listed_scans(listing: Path, key: str = "") -> dict[str, dict[str, str]]:
+    """Files in a list, relative to its folder, with what the other columns of a .csv say about each.
 
     Raises:
-        InputError: a .csv has no column `path`, or a row has more or fewer cells than columns.
+        InputError: a .csv has no column `path`, a row has more or fewer cells than columns, or a file is not
+            there.
     """
+    scans = {}
+    for stated, said in _stated_scans(listing):
+        if (file := stated_file(listing.parent, stated)) is None:
+            tried = listing.parent / stated
+            raise InputError(
+                f"{key + ', ' if key else ''}list {listing}: no file at {tried}; correct the path"
+            )
+        if file.parent != (listing.parent / stated).parent:
+            log.info("%s: %s is not there, taken is %s", listing, stated, file)
+        scans[str(file)] = said
+    return scans
+
+
+def _stated_scans(listing: Path) -> Iterator[tuple[str, dict[str, str]]]:
     content = listing.read_bytes()
     try:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         lines = content.decode("latin-1").splitlines()
     if listing.suffix == ".txt":
-        paths = (line.partition("#")[0].strip() for line in lines)
-        return {str(listing.parent / path): {} for path in paths if path}
+        for line in lines:
+            whole = stated_file(listing.parent, line.strip()) is not None  # a name may hold a #
+            if path := (line if whole else line.partition("#")[0]).strip():
+                yield path, {}
+        return
     separator = max(",;\t", key=(lines or [""])[0].count)
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=separator)]
     names, *rows = rows or [[]]
     if "path" not in names:
         found = ", ".join(names) or "none"
         raise InputError(f"{listing}: columns {found}, expected one called path; name the scans' files in it")
-    scans = {}
     for number, row in enumerate(rows):
         if not any(row):
             continue
         said = dict(zip(names, row, strict=False))
         if len(row) != len(names) or not said["path"]:
             raise InputError(f"{listing}: row {number}: {row}, expected {', '.join(names)}; mend it")
-        scans[str(listing.parent / said.pop("path"))] = said
-    return scans
-
-
-def _existing(path: str, key: str) -> str:
-    if not Path(path).is_file():
-        raise InputError(f"{key}: no file at {path}")
-    return path
+        yield said.pop("path"), said
 
 
 def _refuse_namesakes(paths: list[str], key: str) -> None:
     first: dict[str, str] = {}
     for path in paths:
-        stem = scan_name(path)
+        stem = scan_name(path).casefold()  # some file systems do not tell upper from lower case
         if stem in first:
             raise InputError(
                 f"{key}: {first[stem]} and {path} have the same name; rename one, names become ids"
@@ -153,5 +185,5 @@ def _refuse_namesakes(paths: list[str], key: str) -> None:
 
 
 def scan_name(path: str | Path) -> str:
-    """The name of a scan's file without .nii or .nii.gz."""
-    return Path(path).name.removesuffix(".gz").removesuffix(".nii")
+    """The name of a scan's file without .nii or .nii.gz, in upper or lower case."""
+    return re.sub(r"(\.nii)?(\.gz)?$", "", Path(path).name, count=1, flags=re.IGNORECASE)

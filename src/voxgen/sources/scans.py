@@ -1,7 +1,6 @@
 """Scans: image volumes from NIfTI files, brought onto the voxel grid and back.
 
-World coordinates are those of NIfTI: mm, x to the right, y to the front, z up (RAS+). Where a file gives two
-affines, or none, nibabel's rules hold: sform before qform before the edges of the voxels.
+World coordinates are those of NIfTI: mm, x to the right, y to the front, z up (RAS+).
 """
 
 import json
@@ -19,15 +18,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from voxgen.errors import InputError
+from voxgen.sources.channels import ChannelAxis
+from voxgen.sources.nifti_files import TOLERANCE, contrast, read_scan
 from voxgen.volumes.nifti import affine_of
 
 Shape = tuple[int, int, int]
 Triple = tuple[float, float, float]
 Affine = NDArray[np.float64]
 Volume = NDArray[np.float32]
-
-MILLIMETRES = {"unknown": 1.0, "meter": 1e3, "mm": 1.0, "micron": 1e-3}
-TOLERANCE = 1e-3  # share of a voxel that counts as none: headers hold float32
 
 
 @dataclass(frozen=True)
@@ -40,10 +38,10 @@ class Prepared:
         spacing: edges of a voxel [mm].
         low: intensity that became 0.
         high: intensity that became 1.
-        shape: voxels along the file's axes.
+        shape: voxels along the file's axes x, y, z.
         affine: (4, 4) of the file, from voxel indices to voxel centres [mm].
         dtype: of the file's intensities: an integer type where they are stored unscaled, else float32.
-        channel: which volume of a 4D file; None for a 3D one.
+        channel: which volume of a file of several; None where it holds one.
         digest: of the intensities in RAS+ order, whatever type the file stores.
     """
 
@@ -72,7 +70,12 @@ class Prepared:
 
 
 def prepare(
-    path: Path, shape: Shape, spacing: Triple, percentiles: Sequence[float], channel: int | None
+    path: Path,
+    shape: Shape,
+    spacing: Triple,
+    percentiles: Sequence[float],
+    channel: int | None,
+    channel_axis: ChannelAxis | None = None,
 ) -> Prepared:
     """Bring a 3D file, or volume `channel` of a 4D one, onto `shape` voxels of `spacing` [mm] at its centre.
 
@@ -83,8 +86,9 @@ def prepare(
     Raises:
         InputError: a damaged file, singular affine, no real or no finite numbers, zeros or no contrast.
     """
-    voxels, affine, dtype = _read(path, channel)
-    low, high = _contrast(path, voxels, percentiles)
+    voxels, header, dtype = read_scan(path, channel, channel_axis)
+    low, high = contrast(path, voxels, percentiles)
+    affine = header.affine
     order = io_orientation(affine)
     upright = np.ascontiguousarray(apply_orientation(voxels, order))
     ras = affine @ inv_ornt_aff(order, voxels.shape)
@@ -170,49 +174,6 @@ def _cut(volume: Volume, first: NDArray[np.int_], shape: Shape) -> Volume:
     box = np.zeros(shape, np.float32)
     box[np.ix_(*inside)] = volume[np.ix_(*(i[kept] for i, kept in zip(index, inside, strict=True)))]
     return box
-
-
-def _read(path: Path, channel: int | None) -> tuple[NDArray[np.float64], Affine, str]:
-    """The intensities (X, Y, Z) in the file's order, their affine [mm] and their type (see `Prepared`)."""
-    try:
-        image = nib.load(path)
-        unit = MILLIMETRES[image.header.get_xyzt_units()[0]]
-        affine = np.diag([unit, unit, unit, 1.0]) @ image.affine
-        _check(path, image, affine, channel)
-        voxels = image.dataobj[(..., *(channel or 0, 0, 0, 0)[: image.ndim - 3])]
-    except InputError:
-        raise
-    except Exception as error:  # damage comes in many kinds, from nibabel, gzip, zlib and NumPy
-        raise InputError(f"{path}: not a whole NIfTI file ({error}); copy or convert it again") from None
-    return voxels.astype(np.float64), affine, voxels.dtype.name if voxels.dtype.kind in "iu" else "float32"
-
-
-def _check(path: Path, image: nib.Nifti1Image, affine: Affine, channel: int | None) -> None:
-    shape, dtype, edges = image.shape, image.get_data_dtype(), voxel_sizes(affine)
-    volumes = shape[3] if len(shape) > 3 else 1
-    if len(shape) < 3 or np.prod(shape[4:]) != 1 or 0 in shape:
-        raise InputError(f"{path}: shape {shape}, expected 3D or 4D; convert it")
-    if volumes > 1 and channel is None:
-        raise InputError(f"{path}: 4D, {volumes} volumes, expected one; set data.scans.channel (from 0)")
-    if (channel or 0) >= volumes:
-        raise InputError(f"{path}: no volume {channel}, expected 0 to {volumes - 1}; set data.scans.channel")
-    if dtype.kind not in "iuf":
-        raise InputError(f"{path}: colour or complex ({dtype}), expected real numbers; convert it")
-    if not (np.isfinite(affine).all() and abs(np.linalg.det(affine[:3, :3])) > TOLERANCE * edges.prod()):
-        raise InputError(f"{path}: singular affine {affine[:3].round(3).tolist()}; mend its sform or qform")
-
-
-def _contrast(path: Path, voxels: NDArray[np.float64], percentiles: Sequence[float]) -> tuple[float, float]:
-    """The intensities at the percentiles (lower, upper)."""
-    if bad := int(np.count_nonzero(~np.isfinite(voxels))):
-        raise InputError(f"{path}: NaN or infinity in {bad} of {voxels.size} voxels; mend or leave it out")
-    if not voxels.any():
-        raise InputError(f"{path}: all {voxels.size} voxels are zero, expected an image; leave it out")
-    low, high = (float(value) for value in np.percentile(voxels, percentiles))
-    if not low < high:
-        found = f"{low:g} at both percentiles {list(percentiles)}"
-        raise InputError(f"{path}: no contrast, {found}; widen data.scans.percentiles or leave it out")
-    return low, high
 
 
 def _triple(values: Any) -> Triple:

@@ -1,6 +1,7 @@
 """Stage `prepare_volumes`: one shard of a volume source -> NIfTI volumes on the grid, manifest and index."""
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,7 +18,8 @@ from voxgen.io.shards import Shard
 from voxgen.settings.clouds import Source
 from voxgen.settings.machine import Machine
 from voxgen.settings.scans import Scans
-from voxgen.sources.decathlon import channel_number, read_task
+from voxgen.sources.channels import file_channel
+from voxgen.sources.decathlon import Task, channel_number, read_task
 from voxgen.sources.raw_files import listed_scans, scan_name
 from voxgen.sources.scans import prepare
 from voxgen.sources.spheres import Sphere, read_spheres, render
@@ -27,6 +29,7 @@ from voxgen.volumes.nifti import write_volume
 
 COLUMNS = (*manifest.COLUMNS, "low", "high", "attributes")
 INDEX = ("id", "file", "key", "row", "points", "label", "attributes", "digest", "reason")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,36 +122,33 @@ def _items(
 ) -> Iterator[Item]:
     if source == "spheres":
         return _spheres(raw[0], name, replace(grid, placement="fixed"), seed)
-    channel, percentiles = settings.channel, settings.percentiles
     if source == "decathlon":
-        task = read_task(raw[0].parent)
-        number = channel_number(task, channel)
-        known = [{"label_file": None if label is None else str(label)} for label in task.labels]
-        return _scans(task.scans, known, name, grid, percentiles, number)
-    if isinstance(channel, str):
-        raise InputError(
-            f"data.scans.channel: {channel} is a name, expected a number for source nifti, whose files name "
-            "no channels; count from 0"
-        )
-    said = {} if listing is None else listed_scans(listing)
-    return _scans(raw, [said.get(str(scan), {}) for scan in raw], name, grid, percentiles, channel)
+        return _cases(read_task(raw[0].parent), name, grid, settings)
+    return _scans(raw, {} if listing is None else listed_scans(listing), name, grid, settings)
+
+
+def _cases(task: Task, name: str, grid: Grid, settings: Scans) -> Iterator[Item]:
+    number = channel_number(task, settings.channel)
+    for note in task.notes:
+        log.info("%s: %s", name, note)
+    for case in task.cases:
+        image, channel = case.image(number)
+        known = {"label_file": None if case.label is None else str(case.label)}
+        make = partial(_scan, image, grid, settings, channel)
+        yield Item(f"{name}-{case.name}", str(image), case.name, known, make)
 
 
 def _scans(
-    scans: Sequence[Path],
-    known: Sequence[dict[str, Any]],
-    name: str,
-    grid: Grid,
-    percentiles: Sequence[float],
-    channel: int | None,
+    scans: Sequence[Path], said: dict[str, dict[str, str]], name: str, grid: Grid, settings: Scans
 ) -> Iterator[Item]:
-    for scan, attributes in zip(scans, known, strict=True):
-        make = partial(_scan, scan, grid, percentiles, channel)
-        yield Item(f"{name}-{scan_name(scan)}", str(scan), scan_name(scan), attributes, make)
+    number = file_channel(settings.channel)
+    for scan in scans:
+        make = partial(_scan, scan, grid, settings, number)
+        yield Item(f"{name}-{scan_name(scan)}", str(scan), scan_name(scan), said.get(str(scan), {}), make)
 
 
-def _scan(scan: Path, grid: Grid, percentiles: Sequence[float], channel: int | None) -> Made:
-    done = prepare(scan, grid.shape, grid.spacing, percentiles, channel)
+def _scan(scan: Path, grid: Grid, settings: Scans, channel: int | None) -> Made:
+    done = prepare(scan, grid.shape, grid.spacing, settings.percentiles, channel, settings.channel_axis)
     own = replace(grid, origin=done.origin, spacing=done.spacing, unit="mm", placement="fixed")
     return Made(done.volume, own, done.low, done.high, done.digest, done.attributes)
 
