@@ -3,40 +3,36 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds.units import is_unit
+from voxgen.sources.clouds.units import is_pixels, is_unit
 
-COORDINATES = {
-    *("points", "point", "pointcloud", "pointclouds", "clouds", "coordinates", "coords", "xyz"),
-    *("positions", "locs", "localizations", "localisations", "vertices"),
-}
-_THING = re.compile(
-    r"(.*_)?(group|cloud|cluster|track|molecule|label|filament|particle)s?(_?(id|index|number))?"
+_PLACE = r"(?:pos|positions?|coords?|coordinates?|xyz|locs?|locations?|points?)"
+_AXIS = re.compile(rf"(?:{_PLACE}[\s_.-]*)?([xyz])(?:[\s_.-]*{_PLACE})?", re.IGNORECASE)
+_GLUED = re.compile(r"([xyz])(nm|nano|um|µm|μm|mm|px|pix|pixels?)", re.IGNORECASE)
+_NO_UNITS = {"m", "a", "å", "cm", "ang"}  # x_m, x_cm, x_ang may be a mean, a centre of mass, an angle
+_VARIANT = re.compile(
+    r"c|w|wc|corr|corrected|raw|orig|original|drift|undrifted|drift[\s_.-]?corrected|aligned|registered|shifted"
+    r"|filtered|smoothed",
+    re.IGNORECASE,
 )
 
 
-def is_coordinates(leaf: str) -> bool:
-    """Whether a dataset of this name is known to hold coordinates."""
-    return re.sub(r"[\d_*\W]", "", leaf.lower()) in COORDINATES
-
-
-def tells_clouds_apart(name: str) -> bool:
-    """Whether a column of this name is taken, unasked, to tell clouds apart."""
-    word = name.lower()
-    if word in ("id", "ids") or "type" in word or "frame" in word:
-        return False
-    return word.endswith(("_id", "_ids")) or _THING.fullmatch(word) is not None
-
-
+@lru_cache(maxsize=1024)
 def split_unit(name: str) -> tuple[str, str | None]:
-    """Name and unit of a column: x [nm], x (nm) and x_nm are x in nm."""
-    bracketed = re.fullmatch(r"\s*(.*?)\s*[\[(]\s*(.*?)\s*[\])]\s*", name)
+    """Name and unit of a column: x [nm], x (nm), x_nm, x/nm, x nm and xnm are x in nm."""
+    name = name.strip().strip('"').strip()
+    bracketed = re.fullmatch(r"(.*?)[\s_]*[\[(]\s*([^\[\]()]*?)\s*[\])]+", name)
     if bracketed:
         return bracketed[1], bracketed[2]
-    base, _, unit = name.strip().rpartition("_")
-    return (base, unit) if base and len(unit) > 1 and is_unit(unit) else (name.strip(), None)
+    if glued := _GLUED.fullmatch(name):
+        return glued[1], "nm" if glued[2].lower() == "nano" else glued[2]
+    parted = re.fullmatch(r"(.*?[^\s_/-])[\s_]*([\s_/-])[\s_]*(\S+)", name)
+    if parted and is_unit(parted[3]) and (parted[2] == "/" or parted[3].lower() not in _NO_UNITS):
+        return parted[1], parted[3]
+    return name, None
 
 
 def match_name(asked: str, names: Sequence[str]) -> list[str]:
@@ -47,17 +43,18 @@ def match_name(asked: str, names: Sequence[str]) -> list[str]:
 
 
 def find_axes(names: Iterable[str]) -> dict[str, list[str]]:
-    """For each of x, y, z the names that mean it: x, x_nm, x [nm], pos_x."""
+    """For each of x, y, z the names that mean it and nothing else: x, x_nm, Position X [nm], pos_x."""
     found: dict[str, list[str]] = {axis: [] for axis in "xyz"}
     for name in names:
-        axis = split_unit(name)[0].lower().removeprefix("pos_")
-        if axis in found:
-            found[axis].append(name)
+        if (axis := _AXIS.fullmatch(split_unit(name)[0])) is not None:
+            found[axis[1].lower()].append(name)
     return found
 
 
 def choose_named_axes(names: Sequence[str], wanted: CloudSettings, where: str) -> tuple[str, ...]:
     """Names of x, y (and z, where data.z does not declare it) among the columns `names`.
+
+    Where axes are there in a length and in pixels, the length is taken.
 
     Raises:
         InputError: an axis has no column, or more than one; or z is both there and declared.
@@ -66,17 +63,23 @@ def choose_named_axes(names: Sequence[str], wanted: CloudSettings, where: str) -
         _check_z(len(wanted.columns), wanted, where)
         return tuple(_choose_named(str(column), names, where) for column in wanted.columns)
     axes = find_axes(names)
-    for axis, found in axes.items():
-        if len(found) > 1:
-            raise InputError(
-                f"{where}: {' and '.join(found)} could all be {axis}; name x, y, z in data.columns"
-            )
     if not (axes["x"] and axes["y"]):
         raise InputError(
             f"{where}: no columns x, y, z, found: {name_some(names)}; name x, y, z in data.columns"
         )
-    chosen = tuple(found[0] for found in axes.values() if found)
-    _check_z(len(chosen), wanted, where)
+    alike = {axis: [*found, *_find_variants(axis, names)] for axis, found in axes.items() if found}
+    lengths = {axis: [name for name in found if _is_length(name)] for axis, found in alike.items()}
+    if all(len(found) == 1 for found in lengths.values()) and all(
+        _is_length(name) or _is_in_pixels(name) for found in alike.values() for name in found
+    ):
+        alike = lengths
+    for axis, found in alike.items():
+        if len(found) > 1:
+            raise InputError(
+                f"{where}: {' and '.join(found)} could all be {axis}; name x, y, z in data.columns"
+            )
+    chosen = tuple(found[0] for found in alike.values())
+    _check_z(len(chosen), wanted, where, f", found: {name_some(names)}")
     return chosen
 
 
@@ -84,9 +87,15 @@ def choose_numbered_axes(width: int, wanted: CloudSettings, where: str) -> tuple
     """Numbers of x, y (and z, where data.z does not declare it) among `width` columns.
 
     Raises:
-        InputError: columns are missing, named instead of numbered, or z is both there and declared.
+        InputError: more than three are there and none are chosen, columns are missing or named instead of
+            numbered, or z is both there and declared.
     """
-    chosen = tuple(range(min(width, 3))) if wanted.columns is None else wanted.columns
+    if wanted.columns is None and width > 3:
+        raise InputError(
+            f"{where}: {width} columns without names along its last axis, expected x, y, z; set data.columns "
+            "to their numbers, from 0, or store it transposed if they lie along another axis"
+        )
+    chosen = tuple(range(width)) if wanted.columns is None else wanted.columns
     numbers = tuple(column for column in chosen if isinstance(column, int) and 0 <= column < width)
     if len(numbers) < len(chosen):
         raise InputError(
@@ -110,10 +119,32 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f", nearest: {close[0]}" if close else ""
 
 
-def _check_z(axes: int, wanted: CloudSettings, where: str) -> None:
-    """Refuse x and y without any z, and a z of the file together with data.z."""
+def _find_variants(axis: str, names: Iterable[str]) -> list[str]:
+    """Names of the same axis in another treatment, such as Xc and X raw beside X."""
+    found = []
+    for name in names:
+        base = re.sub(
+            rf"(?:^|(?<=[\s_.-])){_PLACE}[\s_.-]*|[\s_.-]*{_PLACE}$", "", split_unit(name)[0], flags=re.I
+        )
+        if base[:1].lower() == axis and _VARIANT.fullmatch(base[1:].strip(" _.-()")):
+            found.append(name)
+    return found
+
+
+def _is_in_pixels(name: str) -> bool:
+    unit = split_unit(name)[1]
+    return unit is not None and is_pixels(unit)
+
+
+def _is_length(name: str) -> bool:
+    unit = split_unit(name)[1]
+    return unit is not None and is_unit(unit) and not is_pixels(unit)
+
+
+def _check_z(axes: int, wanted: CloudSettings, where: str, said: str = "") -> None:
+    """Refuse x and y without any z (`said`: what there is), and a z of the file together with data.z."""
     if axes == 2 and wanted.z is None:
-        raise InputError(f"{where}: it has x and y but no z; data.z: 0.0 declares the z of every point")
+        raise InputError(f"{where}: it has x and y but no z{said}; data.z: 0.0 declares the z of every point")
     if axes == 3 and wanted.z is not None:
         raise InputError(
             f"{where}: it has x, y and z, but data.z is {wanted.z:g}; "

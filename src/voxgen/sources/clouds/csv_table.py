@@ -1,13 +1,11 @@
-"""Clouds in CSV files: each file is one table, cut like any other."""
+"""Clouds in text files: each file is one table, cut like any other."""
 
 import csv
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from voxgen.errors import InputError
@@ -17,36 +15,29 @@ from voxgen.sources.clouds.attributes import SETTINGS, Places
 from voxgen.sources.clouds.columns import (
     choose_named_axes,
     choose_numbered_axes,
+    find_axes,
     match_name,
     name_some,
     split_unit,
-    tells_clouds_apart,
 )
 from voxgen.sources.clouds.cutting import Block, Columns, Runs, Scattered
 from voxgen.sources.clouds.grouping import cut
+from voxgen.sources.clouds.meaning import split_words, tells_clouds_apart, tells_kinds_apart
+from voxgen.sources.clouds.padding import MASKS
 from voxgen.sources.clouds.parts import Found, Scale, place_points
-from voxgen.sources.clouds.units import find_scale, join_units
+from voxgen.sources.clouds.text_cells import SPACES, is_missing
+from voxgen.sources.clouds.text_lines import open_part
+from voxgen.sources.clouds.text_programs import find_pixel, state_units
+from voxgen.sources.clouds.text_table import TextTable, find_table
+from voxgen.sources.clouds.units import Units, find_scale, is_pixels, join_units
 from voxgen.sources.clouds.writing import Form
-
-HEAD_BYTES = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a CSV file is written; `names` are its columns, numbers as text where it has no header."""
-
-    names: tuple[str, ...]
-    header: bool
-    separator: str
-    decimal: str
-    encoding: str
 
 
 @dataclass(frozen=True, slots=True)
 class CsvTable:
-    """The table of a CSV file; what holds it is its path."""
+    """The table of a text file; what holds it is its path."""
 
-    dialect: Dialect
+    text: TextTable
     axes: tuple[int, ...]
     scale: Scale
     z: float | None
@@ -54,15 +45,20 @@ class CsvTable:
 
     def position(self, name: str) -> int | None:
         """Which column `name` is, with or without its unit and whatever its case; None unless it is one."""
-        found = match_name(name, self.dialect.names)
-        return self.dialect.names.index(found[0]) if len(found) == 1 else None
+        found = match_name(name, self.text.names)
+        return self.text.names.index(found[0]) if len(found) == 1 else None
 
     def count(self, file: Path) -> int:
         return sum(len(block.points) for block in self.blocks(file, (), 0, None))
 
     def columns(self, file: Path) -> Columns:
-        names = self.dialect.names
-        return Columns([name for name in names if tells_clouds_apart(split_unit(name)[0])], names)
+        names = self.text.names
+        said = {name: split_unit(name)[0] for name in names}
+        return Columns(
+            [name for name in names if tells_clouds_apart(said[name])],
+            names,
+            kinds=[name for name in names if tells_kinds_apart(said[name])],
+        )
 
     def has_column(self, file: Path, name: str) -> bool:
         return self.position(name) is not None
@@ -72,7 +68,7 @@ class CsvTable:
     ) -> Iterator[Block]:
         numbers = {name: i for name in columns if (i := self.position(name)) is not None}
         axes = self.axes if points else ()
-        for first, frame in _read_frames(file, self.dialect, axes, tuple(numbers.values()), stop):
+        for first, frame in _read_frames(file, self.text, axes, tuple(numbers.values()), stop):
             if first + len(frame) <= start:
                 continue
             frame = frame.iloc[max(0, start - first) :]
@@ -85,28 +81,34 @@ class CsvTable:
 def plan_csv(
     path: Path, wanted: CloudSettings, carry: Sequence[str]
 ) -> tuple[Sequence[Runs | Scattered], Found, Form]:
-    """Find the clouds of a CSV file: their part, what was recognised, and the form to write them in.
+    """Find the clouds of a text file: their part, what was recognised, and the form to write them in.
 
     Raises:
         InputError: the file is missing or not a table of numbers, or a setting does not fit it.
     """
-    for name in ("key", "offsets", "counts"):
-        if getattr(wanted, name) is not None:
+    for name in ("key", "offsets", "counts", "mask"):
+        if getattr(wanted, name) not in (None, "none", "until_repeat"):
             raise InputError(
                 f"{path}: data.{name} is for HDF5 files, but data.source is csv; set data.{name} to null"
             )
-    dialect = sniff(path)
-    axes = _choose_axes(path, dialect, wanted)
-    names = tuple(dialect.names[axis] for axis in axes)
-    units = tuple(split_unit(name)[1] for name in names)
-    notes = [] if dialect.separator == "," else [f"separator {dialect.separator!r}"]
-    found = Found(columns=names if dialect.header else axes, tile=wanted.tile, notes=notes)
-    found.unit_found, found.scale = join_units(units), find_scale(units, wanted, str(path), notes)
-    table = CsvTable(dialect, axes, found.scale, wanted.z)
+    text = find_table(path, lambda names: _hold_the_coordinates(names, wanted))
+    axes = _choose_axes(path, text, wanted)
+    names = tuple(text.names[axis] for axis in axes)
+    found = Found(columns=names if text.header else axes, tile=wanted.tile, notes=list(text.notes))
+    if others := [name for axis in find_axes(text.names).values() for name in axis if name not in names]:
+        found.notes.append(f"columns {name_some(others)} are coordinates as well: not used (data.columns)")
+    units = _find_units(path, text, axes, found.notes)
+    in_pixels = wanted.scale is None and any(unit is not None and is_pixels(unit) for unit in units)
+    pixel = find_pixel(path, text.names, text.preamble, found.notes) if in_pixels else None
+    found.unit_found = join_units(units)
+    found.scale = find_scale(units, wanted, str(path), found.notes, pixel)
+    table = CsvTable(text, axes, found.scale, wanted.z)
+    if wanted.mask is None:
+        _refuse_masks(table, path)
     part = cut(table, path, str(path), wanted, found)
     for name in carry:
         if not table.has_column(path, name):
-            there = name_some(dialect.names)
+            there = name_some(text.names)
             raise InputError(
                 f"{path}: no column '{name}', there is: {there}; correct {SETTINGS}, or set it to null"
             )
@@ -116,110 +118,129 @@ def plan_csv(
     return [part], found, Form("table", "points", wanted.unit, np.dtype(np.float32))
 
 
-def sniff(path: Path) -> Dialect:
-    """Separator, decimal mark, encoding and header of a CSV file, from its beginning.
-
-    Raises:
-        InputError: the file is missing, empty, HDF5, or not text.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; correct data.files")
-    if h5py.is_hdf5(path):
-        raise InputError(f"{path}: is HDF5, expected CSV; set data.source: h5, or correct data.files")
-    with path.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if b"\0" in head:
-        raise InputError(f"{path}: is not text, expected CSV; correct data.files")
-    if len(head) == HEAD_BYTES:  # the last line, and with it a character, may be cut
-        head = head[: head.rfind(b"\n") + 1] or head
-    try:
-        encoding, text = "utf-8-sig", head.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        encoding, text = "latin-1", head.decode("latin-1")
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        raise InputError(f"{path}: is empty, expected CSV with columns x, y, z; fetch it again")
-    separator = max(",;\t", key=lambda mark: len(_split(lines[0], mark)))
-    first = _split(lines[0], separator)
-    comma = any(re.fullmatch(r"\s*-?\d*,\d+\s*", part) for part in _split(lines[:2][-1], separator))
-    decimal = "," if comma and separator != "," else "."
-    header = not all(_is_number(part, decimal) for part in first)
-    names = [part.strip().removeprefix("#").strip() or str(i) for i, part in enumerate(first)]
-    if header and len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path}: row 0: the column '{twice}' occurs twice; rename one")
-    numbered = tuple(map(str, range(len(first))))
-    return Dialect(tuple(names) if header else numbered, header, separator, decimal, encoding)
+def _refuse_masks(table: CsvTable, path: Path) -> None:
+    """Refuse a column that is called a mask and has several values."""
+    for name in table.text.names:
+        if split_words(name) & MASKS:
+            blocks = table.blocks(path, [name], 0, None, points=False)
+            if len({value for block in blocks for value in np.unique(block.columns[name]).tolist()}) > 1:
+                raise InputError(
+                    f"{path}: the column {name} may say which rows are points; take the others out, "
+                    "or set data.mask to none"
+                )
 
 
-def _choose_axes(path: Path, dialect: Dialect, wanted: CloudSettings) -> tuple[int, ...]:
+def _hold_the_coordinates(names: Sequence[str], wanted: CloudSettings) -> bool:
+    """Whether these are names of columns among which the settings find x and y."""
+    asked = [column for column in wanted.columns or () if isinstance(column, str)]
+    if asked:
+        return all(match_name(column, names) for column in asked)
+    axes = find_axes(names)
+    return bool(axes["x"] and axes["y"])
+
+
+def _choose_axes(path: Path, text: TextTable, wanted: CloudSettings) -> tuple[int, ...]:
     columns = wanted.columns
     if columns is not None and all(isinstance(column, int) for column in columns):
-        return choose_numbered_axes(len(dialect.names), wanted, str(path))
-    if not dialect.header:
+        return choose_numbered_axes(len(text.names), wanted, str(path))
+    if not text.header:
+        above = f" and the line above them is {text.preamble[-1][:60]!r}" if text.preamble else ""
         raise InputError(
-            f"{path}: row 0: its {len(dialect.names)} columns have no names, expected a header with x, y, z; "
-            "add one, or number x, y, z in data.columns: [0, 1, 2]"
+            f"{path}: row 0: its {len(text.names)} columns have no names{above}, expected a header with "
+            "x, y, z; add one, or number x, y, z in data.columns: [0, 1, 2]"
         )
-    return tuple(dialect.names.index(name) for name in choose_named_axes(dialect.names, wanted, str(path)))
+    return tuple(text.names.index(name) for name in choose_named_axes(text.names, wanted, str(path)))
+
+
+def _find_units(path: Path, text: TextTable, axes: Sequence[int], notes: list[str]) -> Units:
+    """The unit of each axis: of its name, of the row below the header, or of what its program says."""
+    units = []
+    for axis in axes:
+        name, below = text.names[axis], text.units[axis]
+        named = split_unit(name)[1]
+        if named is not None and below is not None and named != below:
+            raise InputError(
+                f"{path}: column '{name}' has the units {named} and {below}, expected one; set data.scale"
+            )
+        units.append(named if below is None else below)
+    if None not in units:
+        return tuple(units)
+    stated = state_units(path, text.names, text.preamble, len(axes), notes)
+    return tuple(other if unit is None else unit for unit, other in zip(units, stated, strict=True))
 
 
 def _read_frames(
-    path: Path, dialect: Dialect, axes: Sequence[int], texts: Sequence[int], stop: int | None
+    path: Path, text: TextTable, axes: Sequence[int], texts: Sequence[int], stop: int | None
 ) -> Iterator[tuple[int, Any]]:
     """Yield (first row, frame) of the wanted columns, coordinates as float64 and others as text."""
-    import pandas as pd  # slow to import, and only CSV needs it
+    import pandas as pd  # slow to import, and only text files need it
 
-    others = dict.fromkeys(range(len(dialect.names)), str)
-    types: dict[int, type] = {**others, **dict.fromkeys(axes, float)}
-    first = 0
+    form = text.form
+    types: dict[int, type] = dict.fromkeys(range(form.width), str)
+    types |= dict.fromkeys(form.numeric, float) | dict.fromkeys(texts, str) | dict.fromkeys(axes, float)
+    last = form.width - 1 - form.closed
+    first, complete = 0, False
+    # Text is compared, so that its characters have to be right; of numbers only digits matter.
+    errors = "strict" if texts else "replace"
     try:
-        with pd.read_csv(
-            path,
-            sep=dialect.separator,
-            decimal=dialect.decimal,
-            encoding=dialect.encoding,
-            encoding_errors="replace",
-            header=None,
-            names=list(others),
-            skiprows=int(dialect.header),
-            index_col=False,
-            dtype=types,
-            skipinitialspace=True,
-            nrows=stop,
-            chunksize=cutting.BLOCK_ROWS,
-        ) as reader:
+        with (
+            open_part(path, text.encoding, text.start, text.stop, errors) as part,
+            pd.read_csv(
+                part,
+                sep=r"\s+" if form.separator == SPACES else form.separator,
+                decimal=form.decimal,
+                header=None,
+                names=list(types),
+                index_col=False,
+                dtype=types,
+                skipinitialspace=True,
+                nrows=stop,
+                chunksize=cutting.BLOCK_ROWS,
+            ) as reader,
+        ):
             for frame in reader:
+                if not complete and frame[last].isna().any():  # an empty cell, or a row that ends before it
+                    _check_rows(path, text)
+                    complete = True
                 yield first, frame[[*axes, *texts]]  # `usecols` would let rows of too many cells pass
                 first += len(frame)
     except pd.errors.EmptyDataError:
         return
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not all {text.encoding} ({error}); save it as UTF-8") from None
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(_describe_failure(path, dialect, axes, str(error))) from None
+        _check_rows(path, text, types, axes)
+        expected = f"expected {len(text.names)} columns; mend the file"
+        raise InputError(f"{path}: cannot be read as CSV ({str(error).strip()}), {expected}") from None
 
 
-def _describe_failure(path: Path, dialect: Dialect, axes: Sequence[int], error: str) -> str:
-    """Where the first coordinate stands that is not a number; else what pandas says."""
-    with path.open(newline="", encoding=dialect.encoding, errors="replace") as file:
-        for row, parts in enumerate(csv.reader(file, delimiter=dialect.separator), -int(dialect.header)):
-            for axis in axes if row >= 0 else ():
-                if axis < len(parts) and parts[axis].strip() and not _is_number(parts[axis], dialect.decimal):
-                    name = dialect.names[axis]
-                    return (
-                        f"{path}: row {row}: column '{name}' holds '{parts[axis]}', expected a number; "
-                        "mend the row, or correct data.columns"
+def _check_rows(
+    path: Path, text: TextTable, types: Mapping[int, type] | None = None, axes: Sequence[int] = ()
+) -> None:
+    """Refuse the first row with too few or too many cells, or with text in a column of numbers.
+
+    Raises:
+        InputError: naming the row, the line, and what stands there.
+    """
+    form, row = text.form, 0
+    with open_part(path, text.encoding, text.start, text.stop) as part:
+        lines = (" ".join(line.split()) for line in part) if form.separator == SPACES else part
+        rows = csv.reader(lines, delimiter=form.separator, skipinitialspace=True)
+        for cells in rows:
+            if not any(cells) and len(cells) < 2:
+                continue
+            where = f"{path}: row {row} (line {text.first_line + rows.line_num - 1})"
+            if len(cells) not in (form.width, form.width - form.closed):
+                raise InputError(
+                    f"{where}: found a row of {len(cells)}, expected {form.width} cells "
+                    f"({name_some(text.names)}): {form.separator.join(cells)[:80]!r}; mend it, or take it out"
+                )
+            for column, kind in (types or {}).items():
+                cell = cells[column] if column < len(cells) else ""
+                if kind is float and not form.is_number(cell) and not is_missing(cell):
+                    remedy = "correct data.columns" if column in axes else "the column if it holds names"
+                    raise InputError(
+                        f"{where}: column '{text.names[column]}' holds '{cell}', expected a number; "
+                        f"mend the row, take it out, or {remedy}"
                     )
-    expected = f"expected {len(dialect.names)} columns; mend the file"
-    return f"{path}: cannot be read as CSV ({error.strip()}), {expected}"
-
-
-def _split(line: str, separator: str) -> list[str]:
-    return next(csv.reader([line], delimiter=separator))
-
-
-def _is_number(text: str, decimal: str) -> bool:
-    try:
-        float(text.strip().replace(decimal, "."))
-    except ValueError:
-        return False
-    return True
+            row += 1
