@@ -18,7 +18,7 @@ from view_fixture import (
     write_run,
     write_volumes,
 )
-from voxgen.cli.listing import listed
+from voxgen.cli.listing import listed, read_nifti
 from voxgen.cli.main import main
 from voxgen.cli.view import Site
 from voxgen.errors import InputError
@@ -128,7 +128,7 @@ def test_clouds_come_with_key_and_unit(clouds: Path) -> None:
     with listed(clouds, {}) as listing:
         assert listing.names == ["cloud 0", "cloud 1", "cloud 2"]
         shown = [listing.read(row) for row in range(3) if row == 0]
-        assert shown[0].facts == "/cell_first/points: 50 points"
+        assert shown[0].facts == "/cell_0/points: 50 points"
         assert shown[0].unit == "um"
         refused = []
         for row in (1, 2):
@@ -136,8 +136,8 @@ def test_clouds_come_with_key_and_unit(clouds: Path) -> None:
                 listing.read(row)
             refused.append(str(error.value).partition(": ")[2])
     assert refused == [
-        "/cell_holes/points: cloud 1 has 2 points, none of them finite; choose another",
-        "/cell_nothing/points: cloud 2 has no points; choose another",
+        "/cell_1/points: cloud 1 has 2 points, none of them finite; choose another",
+        "/cell_2/points: cloud 2 has no points; choose another",
     ]
 
 
@@ -179,3 +179,14 @@ def test_a_refusal_stands_beside_a_scene_and_cannot_break_out() -> None:
     assert "<img" not in html
     assert html.count("&lt;/p&gt;") == 2
     assert len(scenes(html)) == 1
+
+
+def test_a_name_in_capitals_and_a_wrong_suffix_do_not_matter(tmp_path: Path) -> None:
+    volume = RNG.random((4, 5, 6), dtype=np.float32)
+    content = nib.Nifti1Image(volume, np.eye(4)).to_bytes()
+    (tmp_path / "A.NII.GZ").write_bytes(gzip.compress(content))
+    (tmp_path / "b.nii.gz").write_bytes(content)
+    for path in tmp_path.iterdir():
+        np.testing.assert_array_equal(read_nifti(path)[0], volume)
+    with listed(tmp_path, {}) as volumes:
+        assert volumes.names == ["A", "b"]

@@ -123,7 +123,7 @@ def test_a_text_that_is_read_from_elsewhere_counts(package: Path, body: str) -> 
 
 def test_a_text_that_is_written_counts(package: Path) -> None:
     before = digests()
-    replace(package / "stages/index_clouds.py", 'return "empty"', 'return "no points"')
+    replace(package / "stages/index_clouds.py", 'f"{name}-', 'f"{name}_')
     assert changed(before) == {"index_clouds"}
 
 

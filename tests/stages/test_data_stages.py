@@ -138,9 +138,9 @@ def test_the_index_says_what_is_wrong(tmp_path: Path) -> None:
     assert [row["id"] for row in rows] == [f"a-{i:06d}" for i in range(5)]
     assert [row["reason"] for row in rows] == [
         "",
-        "NaN or infinite coordinates in 2 of 20 rows, first row 4",
+        "NaN or infinite coordinates in 2 of 20 rows, first row 4; data.missing: [] leaves such rows out",
         "empty",
-        "2 points, expected at least 4",
+        "2 points, expected at least 4 (data.min_points)",
         "",
     ]
     assert [float(rows[0][name]) for name in ("xmin", "ymin", "zmin")] == clouds[0].min(axis=0).tolist()
@@ -252,7 +252,7 @@ def test_clouds_that_do_not_reach_the_grid(tmp_path: Path) -> None:
     """By their extent where that tells, else by their points; refused, or dropped and listed."""
     clouds = some_clouds(20)
     clouds[3] += 1e6
-    clouds[5] = np.repeat([[-1.0, 50, 50], [101.0, 50, 50]], 10, axis=0)
+    clouds[5] = np.tile([[-1.0, 50, 50], [101.0, 50, 50]], (10, 1))
     raw, index = indexed(tmp_path, clouds)
     bounds = ((0.0, 100.0),) * 3
     with pytest.raises(

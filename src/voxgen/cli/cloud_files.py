@@ -14,6 +14,7 @@ from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.opening import Clouds, open_clouds
 from voxgen.sources.clouds.units import convert, is_pixels, is_unit
 
+MIN_POINTS = 16  # as in config/config.yaml, which may not be at hand
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5", ".mat", ".loom")
 
 
@@ -30,20 +31,28 @@ def is_hdf5(path: Path) -> bool:
 
 
 @contextmanager
-def found_clouds(paths: Sequence[Path], given: Mapping[str, object]) -> Iterator[tuple[Clouds, str]]:
+def found_clouds(
+    paths: Sequence[Path], given: Mapping[str, object], carry: Sequence[str] = ()
+) -> Iterator[tuple[Clouds, str]]:
     """The clouds of HDF5 or CSV files and their unit; settings `given` override what is found out.
+
+    Of each cloud the attributes named in `carry` are read as well.
 
     The unit is nm, um or mm, whichever is nearest to that of the first file; unitless where it states none.
 
     Raises:
         InputError: a file holds no clouds, or ambiguous ones; a setting does not exist or does not fit.
     """
-    settings = {"source": "h5" if is_hdf5(paths[0]) else "csv", "unit": "nm", "min_points": 1} | dict(given)
+    settings = {
+        "source": "h5" if is_hdf5(paths[0]) else "csv",
+        "unit": "nm",
+        "min_points": MIN_POINTS,
+    } | dict(given)
     if "unit" not in given:
         with open_clouds(paths[:1], _to_wanted(settings)) as clouds:
             settings["unit"] = _nearest(clouds.found.unit_found)
     wanted = _to_wanted(settings)
-    with open_clouds(paths, wanted) as clouds:
+    with open_clouds(paths, wanted, carry) as clouds:
         yield clouds, wanted.unit
 
 

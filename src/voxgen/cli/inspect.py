@@ -11,14 +11,16 @@ import yaml
 from numpy.typing import NDArray
 
 from voxgen.cli.cloud_files import found_clouds, is_hdf5, told_apart
+from voxgen.cli.inspect_folder import inspect_folder
 from voxgen.cli.inspect_scans import inspect_scans
+from voxgen.cli.scan_files import holds_scans
 from voxgen.errors import InputError
 from voxgen.sources.clouds.catalog import Item, build_catalog
 from voxgen.sources.clouds.hdf5 import open_hdf5
 from voxgen.sources.clouds.opening import Clouds
-from voxgen.sources.raw_files import NIFTI
 
 LISTED = 30
+SHOWN = 5  # bad clouds
 
 
 def inspect(arguments: Sequence[str]) -> Iterator[str]:
@@ -30,13 +32,27 @@ def inspect(arguments: Sequence[str]) -> Iterator[str]:
     paths, given = told_apart(arguments)
     if not paths:
         raise InputError("no file to inspect; give voxgen inspect FILE")
-    if paths[0].is_dir() or paths[0].name.endswith(NIFTI):
-        yield from inspect_scans(paths)
+    if holds_scans(paths[0]):
+        yield from inspect_scans(paths, given)
+        return
+    if paths[0].is_dir() and len(paths) == 1:
+        yield from inspect_folder(paths[0], given)
         return
     source = "h5" if is_hdf5(paths[0]) else "csv"
     yield from _contents(paths[0]) if source == "h5" else [str(paths[0])]
-    with found_clouds(paths, given) as (clouds, unit):
-        yield from _described(clouds, _Measured.of(clouds), unit)
+    skipped = given.pop("on_bad_cloud", "error") == "skip"
+    label = given.pop("label", None)
+    with found_clouds(paths, given, [] if label is None else [str(label)]) as (clouds, unit):
+        measured = _Measured.of(clouds)
+        yield from _described(clouds, measured, unit)
+        if measured.reasons and not skipped:
+            where, reason = next(iter(measured.reasons.items()))
+            raise InputError(
+                f"{where}: {reason}; {len(measured.reasons)} of {len(clouds)} clouds cannot be used: mend "
+                "the file, or leave such clouds out with data.on_bad_cloud: skip"
+            )
+        given |= {"label": label} if label is not None else {}
+        given |= {"on_bad_cloud": "skip"} if skipped else {}
         yield from ("", "To read it like this, in a file of settings:", "")
         yield from _to_paste(paths, source, clouds, given | {"unit": unit})
 
@@ -74,26 +90,27 @@ def _shapes(items: Sequence[Item]) -> str:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Points of each cloud, extent (2, 3) of all, how many are not finite, and the first attributes."""
+    """Points of each cloud, extent (2, 3) of all, the first attributes, and what is wrong with which."""
 
     points: NDArray[np.int64]
     extent: NDArray[np.float64]
-    bad: int
     attributes: Mapping[str, Any]
+    reasons: Mapping[str, str]
 
     @classmethod
     def of(cls, clouds: Clouds) -> "_Measured":
         low, high = np.full(3, np.inf), np.full(3, -np.inf)
-        points, bad = [], 0
+        points, reasons = [], {}
         attributes: Mapping[str, Any] = {}
         for cloud in clouds.read(0, len(clouds)):
             finite = cloud.points[np.isfinite(cloud.points).all(axis=1)]
             points.append(len(cloud.points))
-            bad += len(cloud.points) - len(finite)
+            if reason := clouds.judge(cloud):
+                reasons[f"{cloud.file}: {cloud.key}, row {cloud.row}"] = reason
             attributes = attributes or cloud.attributes
             if len(finite):
                 low, high = np.minimum(low, finite.min(axis=0)), np.maximum(high, finite.max(axis=0))
-        return cls(np.array(points), np.array([low, high]), bad, attributes)
+        return cls(np.array(points), np.array([low, high]), attributes, reasons)
 
 
 def _described(clouds: Clouds, measured: _Measured, unit: str) -> Iterator[str]:
@@ -107,8 +124,8 @@ def _described(clouds: Clouds, measured: _Measured, unit: str) -> Iterator[str]:
     yield f"points      {sizes}, {points.sum()} in all"
     for axis, low, high in zip("xyz", *measured.extent, strict=True):
         yield f"{axis}           {low:g} to {high:g} {'' if unit == 'unitless' else unit}".rstrip()
-    if measured.bad:
-        yield f"bad         {measured.bad} points with NaN or infinite coordinates"
+    for where, reason in list(measured.reasons.items())[:SHOWN]:
+        yield f"bad         {where}: {reason}"
     if measured.attributes:
         yield "attributes  " + ", ".join(f"{name} ({value!r})" for name, value in measured.attributes.items())
     yield from (f"note        {note}" for note in found.notes)
@@ -119,7 +136,7 @@ def _to_paste(
 ) -> Iterator[str]:
     """A section `data` whose explicit values read the files in the same way."""
     found = clouds.found
-    keys = ("key", "columns", "group_by", "offsets", "counts", "tile")
+    keys = ("key", "columns", "group_by", "offsets", "counts", "mask", "tile")
     said = {name: getattr(found, name) for name in keys}
     given = {
         "source": source,

@@ -80,3 +80,12 @@ def digest(*paths: Path) -> str:
         with path.open("rb") as file:
             combined.update(hashlib.file_digest(file, "sha256").digest())
     return combined.hexdigest()[:16]
+
+
+def size_and_date(path: str) -> str:
+    """Path, size and date of a file as a line that is equal while no other file takes its place."""
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        return f"{path} {error.strerror}"
+    return f"{path} {found.st_size} {found.st_mtime_ns}"

@@ -26,7 +26,22 @@ class CloudSettings(Section):
         description="column or dataset whose values tell the clouds of a table apart; none: it is one cloud"
     )
     offsets: str | None = Field(description="dataset with the first point of each cloud of a table")
-    counts: str | None = Field(description="dataset with the number of points of each cloud")
+    counts: str | None = Field(
+        description="dataset with the number of points of each cloud; until_repeat: up to where its last "
+        "point is repeated; none: all rows are points"
+    )
+    mask: int | str | None = Field(
+        description="dataset, or name or number of a column, that is true (not NAME: false) where a row is a "
+        "point; none: nowhere"
+    )
+    missing: tuple[float, ...] | None = Field(
+        description="numbers in the files that mean no coordinate: rows with one, with NaN or infinity are "
+        "left out; null: they make a cloud bad, as do numbers that look so"
+    )
+    normalised: Literal["keep"] | None = Field(
+        description="keep: take the numbers of normalised clouds as they are; null: give them back in their "
+        "units by min_vals and max_vals, mean and std or the like beside them"
+    )
     tile: tuple[Positive, ...] | None = Field(
         description="edges along x, y (and z) of the tiles that a table is cut into, a cloud each [data.unit]"
     )

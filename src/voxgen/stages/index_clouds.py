@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from voxgen.io.files import write_table
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds.opening import Cloud, Clouds, open_clouds
+from voxgen.sources.clouds.opening import Clouds, open_clouds
 
 BOUNDS = ("xmin", "ymin", "zmin", "xmax", "ymax", "zmax")
 COLUMNS = ("id", "file", "key", "row", "points", "label", "attributes", *BOUNDS, "digest", "reason")
@@ -37,13 +35,13 @@ def index_clouds(
     carried = (name for name in (group, stratify) if name not in ("file", "label"))  # these have columns
     wanted = list(dict.fromkeys(filter(None, (label, *carried))))
     with open_clouds(raw, settings, wanted) as clouds:
-        write_table(out, _entries(clouds, name, label, settings.min_points), COLUMNS)
+        write_table(out, _entries(clouds, name, label), COLUMNS)
 
 
-def _entries(clouds: Clouds, name: str, label: str | None, min_points: int) -> Iterator[dict[str, Any]]:
+def _entries(clouds: Clouds, name: str, label: str | None) -> Iterator[dict[str, Any]]:
     for cloud in clouds.read(0, len(clouds)):
-        reason = _reason(cloud, min_points)
-        low_high = [] if reason else [*cloud.points.min(axis=0).tolist(), *cloud.points.max(axis=0).tolist()]
+        reason = clouds.judge(cloud)
+        low_high = [] if reason else cloud.extent.ravel().tolist()
         yield {
             "id": f"{name}-{cloud.row:06d}",
             "file": cloud.file,
@@ -56,16 +54,3 @@ def _entries(clouds: Clouds, name: str, label: str | None, min_points: int) -> I
             "digest": hashlib.blake2b(cloud.points.tobytes(), digest_size=16).hexdigest(),
             "reason": reason,
         }
-
-
-def _reason(cloud: Cloud, min_points: int) -> str:
-    """Why a cloud cannot be used; empty if it can."""
-    points = cloud.points
-    if not len(points):
-        return "empty"
-    bad = np.flatnonzero(~np.isfinite(points).all(axis=1))
-    if bad.size:
-        return f"NaN or infinite coordinates in {bad.size} of {len(points)} rows, first row {bad[0]}"
-    if len(points) < min_points:
-        return f"{len(points)} points, expected at least {min_points}"
-    return ""

@@ -1,6 +1,5 @@
 """A training's folder: its lock, which goes with the process, and words for a disk that is full. No torch."""
 
-import errno
 import fcntl
 import os
 import socket
@@ -9,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from voxgen.errors import InputError
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+from voxgen.io.denied import FULL, REMEDIES, denied
 
 
 @contextmanager
@@ -41,27 +39,19 @@ def room(folder: Path) -> Iterator[None]:
     """Turn whatever comes of a folder that takes no more, a full disk above all, into one message.
 
     Raises:
-        InputError: there is no room left.
+        InputError: the disk denies what a training needs.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        words = _no_room(error)
-        if words is None:
+        found = denied(error)
+        if found is None:
             raise
+        number, file = found
+        less = ", or lower machine.keep" if number in FULL else ""
         raise InputError(
-            f"{folder}: {words}; the last good state is kept: make room there, or lower machine.keep, and "
-            "run the same command again"
+            f"{file or folder}: {os.strerror(number)}; the last good state is kept: "
+            f"{REMEDIES[number]}{less}, and run the same command again"
         ) from None
-
-
-def _no_room(error: BaseException | None) -> str | None:
-    """What the system says of such a folder, where an error comes of that, or one behind it."""
-    while error:
-        for words in map(os.strerror, NO_ROOM):
-            if words in str(error):
-                return words
-        error = error.__cause__ or error.__context__
-    return None

@@ -62,7 +62,9 @@ def in_group(points: np.ndarray, names: str = "x y z") -> Content:
 
 
 STACK = RNG.random((3, 5, 3))
-PADDED = {"points": STACK, "n_points": [5, 0, 2]}
+LEFT_OUT = STACK.copy()
+LEFT_OUT[1], LEFT_OUT[2, 2:] = 0, np.nan
+PADDED = {"points": LEFT_OUT, "n_points": [5, 0, 2]}
 SEVERAL = {"e1/points": ALL, "e1/of": EACH, "e2/points": ALL[:4], "e2/of": [0, 0, 1, 1]}
 PICASSO = {"locs": records(ALL, "x y z", "f4 f4 f4", frame=EACH, photons=EACH)}
 
@@ -72,38 +74,38 @@ CASES: dict[str, list[tuple[Content, dict[str, Any], dict[str, str]]]] = {
         ({"point_clouds": STACK}, {}, {}),
         ({"point_clouds": STACK}, {}, {"point_clouds": "um"}),
         ({"point_clouds": STACK}, {"unit": "unitless"}, {"point_clouds": "px"}),
-        ({"a": spread(STACK, width=5)}, {}, {}),
+        ({"a": spread(STACK, width=5)}, {"columns": (0, 1, 2)}, {}),
         ({"a": spread(STACK, (2, 1, 0))}, {"columns": (2, 1, 0)}, {}),
         ({"a": spread(STACK, (3, 4, 5), 6)}, {"columns": (3, 4, 5), "scale": (2.0, 3.0, 4.0)}, {}),
         ({"a": STACK[..., :2]}, {"z": 7.0}, {"/": "um"}),
         ({"a": STACK}, {"z": 7.0, "columns": (2, 0), "scale": 2.0}, {"a": "px"}),
         ({"deep/in/pc": STACK, "points": STACK}, {"key": "deep/in/pc"}, {}),
         ({"deep/in/pc": STACK, "points": STACK}, {"key": "in/pc"}, {"deep": "Angstrom"}),
-        ({"a/pc": STACK, "b/pc": STACK}, {"key": "*/pc"}, {"a": "um"}),
+        ({"a/pc": STACK, "b/pc": STACK}, {"key": "*/pc"}, {"/": "um"}),
         ({"a/pc": STACK, "b/pc": STACK}, {}, {}),
     ],
     "stacked (N, P, C), padded": [
         (PADDED, {}, {"points": "um"}),
-        ({"g/points": STACK, "g/num_points": [5, 0, 2]}, {"key": "g/points"}, {}),
+        ({"g/points": LEFT_OUT, "g/num_points": [5, 0, 2]}, {"key": "g/points"}, {}),
         ({"g/points": STACK, "filled": [5, 0, 2]}, {"counts": "filled"}, {}),
         ({"points": STACK, "g/filled": [5, 0, 2]}, {"counts": "/g/filled", "scale": 0.5}, {}),
-        ({"a": spread(STACK, (4, 0), 5), "sizes": [5, 0, 2]}, {"columns": (4, 0), "z": 1.0}, {}),
+        ({"a": LEFT_OUT[..., [1, 0]], "sizes": [5, 0, 2]}, {"columns": (1, 0), "z": 1.0}, {}),
         ({"a/pc": STACK, "a/n": [5, 0, 2], "b/pc": STACK, "b/n": [1, 1, 1]}, {"counts": "n"}, {}),
     ],
     "one dataset per cloud": [
-        (each("cell_{}/points"), {}, {"cell_0": "um", "cell_1": "nm"}),
+        (each("cell_{}/points"), {}, {f"cell_{i}": "um" for i in range(3)}),
         (each("cell_{}/points"), {}, {f"cell_{i}/points": "um" for i in range(3)}),
         (each("exp1/cell{}/points"), {"key": "exp*/cell*/points"}, {}),
         (each("exp{}/cell1/points"), {"key": "exp*/cell[0-9]/points"}, {}),
         (each("a{}b/c") | {"other": STACK}, {"key": "a*b/?"}, {}),
-        (each("{}_a/points"), {"key": "*/points"}, {"0_a": "Angstrom"}),
+        (each("{}_a/points"), {"key": "*/points"}, {"/": "Angstrom"}),
         (each("{}_a/points") | {"1_a/spots": ALL}, {"key": "points"}, {}),
         (each("e{}/deep/points"), {"key": "/deep/points"}, {}),
         (each("cloud_{}"), {}, {}),
         (each("s/t[{}]/xyz"), {"key": "s/t[[]*]/xyz"}, {}),
         (each("c{}/points", lambda p: spread(p, (2, 1, 0))), {"columns": (2, 1, 0)}, {}),
         (each("c{}/a", lambda p: spread(p, (3, 4, 5), 7)), {"columns": (3, 4, 5), "scale": 3.0}, {}),
-        (each("c{}/points", lambda p: p[:, :2]), {"z": 3.0}, {"c0": "um"}),
+        (each("c{}/points", lambda p: p[:, :2]), {"z": 3.0}, {"/": "um"}),
         ({"a/points": np.zeros((0,)), "b/points": ALL}, {}, {"b/points": "um"}),
         ({"points": ALL}, {}, {"points": "um"}),
         ({"points": ALL, "raw": ALL}, {"key": "points", "group_by": "none"}, {}),
@@ -111,7 +113,7 @@ CASES: dict[str, list[tuple[Content, dict[str, Any], dict[str, str]]]] = {
     ],
     "one dataset of records per cloud": [
         (each("run{}/locs", lambda p: records(p, "x_nm y_nm z_nm")), {"unit": "um"}, {}),
-        (each("run{}/locs", lambda p: records(p, "x_um y_um z")), {}, {"run0": "Angstrom"}),
+        (each("run{}/locs", lambda p: records(p, "x_um y_um z")), {}, {"/": "Angstrom"}),
         (each("run{}/locs", records), {"scale": (1.0, 2.0, 3.0)}, {"run0/locs": "px"}),
         (each("run{}/locs", lambda p: records(p, "pos_x pos_y")), {"z": 2.0, "key": "run*/locs"}, {}),
         (each("run{}", lambda p: records(p, "a b c")), {"columns": ("b", "c", "a"), "key": "run*"}, {}),
@@ -136,7 +138,7 @@ CASES: dict[str, list[tuple[Content, dict[str, Any], dict[str, str]]]] = {
         ({"points": ALL, "name": [f"t{i}" for i in EACH]}, {"group_by": "name", "scale": 2.0}, {}),
         ({"a": spread(ALL, (3, 4, 5), 6), **TRACKS}, {"columns": (3, 4, 5)}, {"a": "Angstrom"}),
         ({"a": ALL[:, :2], **TRACKS}, {"z": 5.0}, {}),
-        (SEVERAL, {"group_by": "of"}, {"e1": "um"}),
+        (SEVERAL, {"group_by": "of"}, {"/": "um"}),
         (SEVERAL, {"group_by": "of", "key": "e*/points"}, {}),
         ({"tab": records(ALL, track_id=EACH)}, {}, {"tab": "um"}),
         ({"g/tab": records(ALL, "x_nm y_nm z_um", n=EACH)}, {"group_by": "n", "key": "tab"}, {}),
@@ -153,7 +155,7 @@ CASES: dict[str, list[tuple[Content, dict[str, Any], dict[str, str]]]] = {
         ({"a": spread(ALL, (2, 1, 0)), **EDGES}, {"columns": (2, 1, 0), "scale": 2.0}, {}),
         ({"locs": records(ALL, "x_um y_um z_um"), **EDGES}, {}, {}),
         (axes("t", ALL, indptr=EDGES["offsets"]), {}, {}),
-        (SEVERAL | {"e1/ends": [0, 4], "e2/ends": [0, 1]}, {"offsets": "ends"}, {"e1": "um"}),
+        (SEVERAL | {"e1/ends": [0, 4], "e2/ends": [0, 1]}, {"offsets": "ends"}, {"/": "um"}),
     ],
     "table by counts": [
         ({"points": ALL, **COUNTS}, {}, {"points": "um"}),
@@ -240,7 +242,7 @@ def test_the_way_back_keeps_names_types_and_units(tmp_path: Path) -> None:
 
 
 def test_what_is_no_point_is_nan(tmp_path: Path) -> None:
-    path = made(tmp_path / "a.h5", {"points": STACK, "counts": [5, 0, 2]}, {})
+    path = made(tmp_path / "a.h5", {"points": LEFT_OUT, "counts": [5, 0, 2]}, {})
     with open_clouds([path], reading()) as clouds:
         form = replace(clouds.form, axes=(4, 1, 0))
     write_clouds(tmp_path / "b.h5", ragged((2, 1, 4)), form)

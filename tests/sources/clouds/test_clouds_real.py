@@ -43,16 +43,30 @@ def real(name: str) -> Path:
             266905,
         ),
         ("microtubules_asga/derived_microtubules.h5", {}, "table by column", "points", 44, 5983),
-        ("vasculature_points/vasculature1.h5", {"unit": "um"}, "one dataset per cloud", "points", 1, 55807),
         (
             "vasculature_points/vasculature1.h5",
-            {"unit": "um", "tile": (200.0, 200.0)},
+            {"unit": "um", "columns": (0, 1, 2)},
+            "one dataset per cloud",
+            "points",
+            1,
+            55807,
+        ),
+        (
+            "vasculature_points/vasculature1.h5",
+            {"unit": "um", "tile": (200.0, 200.0), "columns": (0, 1, 2)},
             "table by tiles",
             "points",
             45,
             55807,
         ),
-        ("neuron_points/bio_neuron-000.h5", {"unit": "um"}, "one dataset per cloud", "points", 1, 6237),
+        (
+            "neuron_points/bio_neuron-000.h5",
+            {"unit": "um", "columns": (0, 1, 2)},
+            "one dataset per cloud",
+            "points",
+            1,
+            6237,
+        ),
         ("mdtraj_frames/frame0.h5", {}, "stacked (N, P, C)", "coordinates", 501, 11022),
         (
             "sonata_nodes/l4_nodes.h5",
@@ -103,7 +117,7 @@ def test_real_files(
     [
         ("smlm_tetrahedra/derived_tetrahedra_train_groups.h5", {"unit": "unitless"}),
         ("microtubules_asga/derived_microtubules.h5", {}),
-        ("neuron_points/bio_neuron-000.h5", {"unit": "um"}),
+        ("neuron_points/bio_neuron-000.h5", {"unit": "um", "columns": (0, 1, 2)}),
         ("mdtraj_frames/frame0.h5", {}),
         ("sonata_nodes/l4_nodes.h5", {"unit": "um"}),
         ("storm_analysis_frames/test_ref.hdf5", {"unit": "um"}),
@@ -152,9 +166,15 @@ def test_picked_regions_are_in_nm() -> None:
     assert "pixel size 130 nm from raw_movie_locs_picked.yaml" in how.notes
 
 
+@pytest.mark.parametrize("name", ["vasculature_points/vasculature1.h5", "neuron_points/bio_neuron-000.h5"])
+def test_four_columns_without_names_are_asked_for(name: str) -> None:
+    with pytest.raises(InputError, match=r"/points: 4 columns without names .*set data\.columns"):
+        read(real(name))
+
+
 @pytest.mark.parametrize("name", ["sonata_nodes/lgn_nodes.h5", "picasso_locs/egfr_mols.hdf5"])
 def test_no_z_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"it has x and y but no z; data\.z: 0\.0 declares"):
+    with pytest.raises(InputError, match=r"it has x and y but no z.*data\.z: 0\.0 declares"):
         read(real(name))
 
 

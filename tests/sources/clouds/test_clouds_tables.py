@@ -103,13 +103,45 @@ def test_counts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "values"),
-    [("offsets", [0, 5, 2]), ("offsets", [1, 4]), ("offsets", [0, 12]), ("counts", [4, 4])],
+    [("offsets", [0, 5, 2]), ("offsets", [2, 4]), ("offsets", [0, 12]), ("counts", [4, 4])],
 )
 def test_offsets_and_counts_that_do_not_fit(tmp_path: Path, name: str, values: list[int]) -> None:
     path = write(tmp_path / "a.h5", {"points": RNG.random((11, 3)), name: values})
-    assert len(read(path)[0]) == 1
+    with pytest.raises(InputError, match=rf"/{name}.* may say where its clouds begin"):
+        read(path)
+    assert len(read(path, offsets="none", counts="none")[0]) == 1
     with pytest.raises(InputError, match=rf"/{name} (is not a list|sums to 8) .*correct data\.{name}"):
         read(path, **{name: name})
+
+
+def test_first_rows_without_an_end_are_asked_for_and_may_count_from_one(tmp_path: Path) -> None:
+    points = ragged((20, 30, 25, 44))
+    content = {"points": np.concatenate(points), "some": np.array([0, 20, 50, 75.0])}
+    path = write(tmp_path / "a.h5", content)
+    with pytest.raises(InputError, match=r"/some may say where its clouds begin; set data\.offsets"):
+        read(path)
+    same(read(path, offsets="some")[0], points)
+    assert len(read(path, offsets="none")[0]) == 1
+    path = write(tmp_path / "b.h5", content | {"some": [1, 21, 51, 76]})
+    same(read(path, offsets="some")[0], points)
+    path = write(tmp_path / "c.h5", content | {"some": [[1, 20], [21, 50], [51, 75], [76, 119]]})
+    same(read(path)[0], points)
+    path = write(tmp_path / "d.h5", content | {"some": np.array([[20.0, 30, 25, 44]])})
+    found, how = read(path)
+    same(found, points)
+    assert how.counts == "/some"
+
+
+def test_whole_floats_are_ids_and_runs_of_whole_numbers_are_asked_for(tmp_path: Path) -> None:
+    points, ids = RNG.random((40, 3)), np.repeat([3, 1, 2, -1], 10)
+    path = write(tmp_path / "a.h5", {"points": points, "track_id": ids.astype("f8")})
+    same(read(path)[0], [points[10:20], points[20:30], points[:10]])
+    path = write(tmp_path / "b.h5", {"points": points, "odd": ids})
+    with pytest.raises(InputError, match="odd may tell the clouds apart, or kinds of points"):
+        read(path)
+    assert len(read(path, group_by="none")[0]) == 1
+    path = write(tmp_path / "c.h5", {"points": points, "photons": ids, "odd": RNG.permutation(ids)})
+    assert len(read(path)[0]) == 1
 
 
 def test_settings_of_offsets_and_counts_are_checked(tmp_path: Path) -> None:
@@ -127,7 +159,9 @@ def test_settings_of_offsets_and_counts_are_checked(tmp_path: Path) -> None:
         InputError, match=r"/counts is \(1,\) float64, expected integers \(N,\); correct data\.counts"
     ):
         read(path, key="points", counts="counts")
-    with pytest.raises(InputError, match=r"2 counts up to 4, expected 2 from 0 to 3 .*correct data\.counts"):
+    with pytest.raises(
+        InputError, match=r"2 counts from 1 to 4, expected 2 from 0 to 3 .*correct data\.counts"
+    ):
         read(path, key="pc", counts="n")
     with pytest.raises(InputError, match=r"data\.group_by is given, but pc \(2, 3, 3\) holds one"):
         read(path, key="pc", group_by="id")
@@ -138,7 +172,7 @@ def test_settings_of_offsets_and_counts_are_checked(tmp_path: Path) -> None:
 def test_which_columns_tell_clouds_apart(tmp_path: Path) -> None:
     points, ids = RNG.random((6, 3)), np.array([0, 0, 1, 1, 2, 2])
     constant, unique = np.zeros(6, int), np.arange(6)
-    ignored = {"id": ids, "frame": ids, "cell_type_id": ids, "quality": ids, "mass_id": ids / 4}
+    ignored = {"id": ids, "frame": ids, "atom_type_id": ids, "quality": ids, "mass_id": ids / 4}
     path = write(tmp_path / "a.h5", {"points": points, "row_id": unique, "group": constant} | ignored)
     found, how = read(path)
     assert (len(found), how.group_by) == (1, "none")
@@ -153,13 +187,33 @@ def test_which_columns_tell_clouds_apart(tmp_path: Path) -> None:
 
 def test_two_columns_that_tell_clouds_apart_are_refused(tmp_path: Path) -> None:
     content = {"points": RNG.random((4, 3)), "track_id": [0, 0, 1, 1], "label": [0, 0, 5, 5]}
-    path = write(tmp_path / "a.h5", content)
+    path = write(tmp_path / "b.h5", content | {"cluster": [0, 1, 0, 1]})
     with pytest.raises(
-        InputError, match=r"label and track_id could each tell .* set data\.group_by to one of them"
+        InputError, match=r"cluster and track_id could each tell .* set data\.group_by to one of them"
     ):
         read(path)
-    found, _ = read(path, group_by="track_id", carry=("label",))
+    path = write(tmp_path / "a.h5", content)
+    found, _ = read(path, carry=("label",))
     assert [cloud.attributes for cloud in found] == [{"track_id": 0, "label": 0}, {"track_id": 1, "label": 5}]
+
+
+def test_labels_may_be_of_points_or_of_clouds_and_are_asked_for(tmp_path: Path) -> None:
+    content = {"points": RNG.random((4, 3)), "label": [0, 0, 5, 5]}
+    path = write(tmp_path / "a.h5", content)
+    with pytest.raises(InputError, match=r"label may tell the clouds apart, or kinds of points within one"):
+        read(path)
+    assert len(read(path, group_by="label")[0]) == 2
+    assert len(read(path, group_by="none")[0]) == 1
+    assert len(read(write(path, content | {"label": [1, 1, 1, 1]}))[0]) == 1
+
+
+def test_the_noise_of_a_clustering_is_no_cloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    points = RNG.random((6, 3))
+    path = write(tmp_path / "a.h5", {"points": points, "cluster": [-1, 0, 1, 0, -1, 1]})
+    found, _ = read(path)
+    same(found, [points[[1, 3]], points[[2, 5]]])
+    assert "2 points have the 'cluster' -1, noise of a clustering" in caplog.text
 
 
 def test_further_files_are_cut_like_the_first(tmp_path: Path) -> None:

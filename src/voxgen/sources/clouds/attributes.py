@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.sources.clouds.columns import name_some
-from voxgen.sources.clouds.hdf5 import climb, join, load
+from voxgen.sources.clouds.hdf5 import climb, join, load, parent
 from voxgen.sources.clouds.parts import Attributes, Value
 
 HOUSEKEEPING = {
     *("CLASS", "VERSION", "TITLE", "FILTERS", "EXTDIM", "FLAVOR", "NROWS", "PYTABLES_FORMAT_VERSION"),
-    *("units", "unit", "group_by"),
+    *("units", "unit", "group_by", "MATLAB_class", "MATLAB_fields", "H5PATH", "_FillValue", "missing_value"),
+    *("scale_factor", "add_offset", "_NCProperties", "Conventions", "NAME", "_Netcdf4Dimid"),
 }
 SETTINGS = "data.label, data.split.group or data.split.stratify"
 LONGEST = 200  # characters of a text that counts as an attribute
@@ -49,7 +50,7 @@ class Places:
             shared |= read_scalars(file[path])
         shared |= self.fixed
         values = {
-            name: load(file[path], slice(first + start, first + stop)).reshape(-1)
+            name: _load_span(file[path], first + start, first + stop)
             for name, (path, first) in self.datasets.items()
         }
         return [
@@ -126,16 +127,23 @@ def refuse_carried(file: Any, member: str, name: str, total: int) -> NoReturn:
         there += list(read_scalars(item))
         if isinstance(item, h5py.Group):
             there += [child for child in item if isinstance(item.get(child), h5py.Dataset)]
+    found = (item for path in climb(parent(member)) if isinstance(item := file[path].get(name), h5py.Dataset))
+    shaped = next((f" is {item.shape} {item.dtype}," for item in found), ":")
     raise InputError(
-        f"{file.filename}: {member}: no '{name}': neither a dataset of {total} values, one per cloud, "
-        f"nor an attribute or column; there is: {name_some(dict.fromkeys(there))}; "
+        f"{file.filename}: {member}: no '{name}'{shaped} expected a dataset of {total} values, one value per "
+        f"cloud, an attribute or a column; there is: {name_some(dict.fromkeys(there))}; "
         f"correct {SETTINGS}, or set it to null"
     )
 
 
 def read_scalars(item: Any) -> Attributes:
     """Scalar attributes of a group or dataset, without those of bookkeeping and units."""
-    found = {name: _read_attribute(item, name) for name in item.attrs if name not in HOUSEKEEPING}
+    if not h5py.h5a.get_num_attrs(item.id):
+        return {}
+    names = list(item.attrs)
+    if {"pandas_type", "NROWS"} & set(names):
+        return {}  # pandas and PyTables keep there how they store a table
+    found = {name: _read_attribute(item, name) for name in names if name not in HOUSEKEEPING}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -177,7 +185,13 @@ def _read_attribute(item: Any, name: str) -> Value | None:
     return None if isinstance(value, h5py.Empty) else to_plain(value)
 
 
+def _load_span(item: Any, start: int, stop: int) -> NDArray[Any]:
+    """The values start <= i < stop of a list (N,), (N, 1), or (1, N) as MATLAB stores it."""
+    span = slice(start, stop)
+    return load(item, (0, span) if item.shape[0] == 1 != item.size else span).reshape(-1)
+
+
 def _has_one_value_each(item: Any, count: int) -> bool:
-    if not isinstance(item, h5py.Dataset) or item.shape not in ((count,), (count, 1)):
+    if not isinstance(item, h5py.Dataset) or item.shape not in ((count,), (count, 1), (1, count)):
         return False
     return item.dtype.kind in "iufbS" or h5py.check_string_dtype(item.dtype) is not None

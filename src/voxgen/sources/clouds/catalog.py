@@ -11,8 +11,6 @@ import numpy as np
 from voxgen.sources.clouds.hdf5 import climb, decode, join, parent
 from voxgen.sources.clouds.units import is_unit
 
-UNITS = ("units", "unit", "Units", "Unit")
-
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -49,6 +47,7 @@ class Catalog:
         broken: paths of links that lead nowhere.
         held: for each group what is directly in it, by name: an item, or None for what is not a dataset.
         units: the unit that each path states itself, None for none.
+        bare: paths without any attribute.
     """
 
     file: Any
@@ -57,6 +56,7 @@ class Catalog:
     broken: list[str] = field(default_factory=list)
     held: dict[str, dict[str, Item | None]] = field(default_factory=dict)
     units: dict[str, str | None] = field(default_factory=dict)
+    bare: set[str] = field(default_factory=set)
 
     def dataset(self, path: str) -> Item | None:
         """The dataset at a path; None for a group."""
@@ -130,7 +130,8 @@ def build_catalog(file: Any) -> Catalog:
         if linked:
             # A file that is closed and opened again has other numbers: a cycle would not be seen.
             kept.append(found)
-        if not any(h5py.h5a.exists(found, unit.encode()) for unit in UNITS):
+        if h5py.h5a.get_num_attrs(found) == 0:
+            catalog.bare.add(path)
             catalog.units[path] = None
         if item is not None:
             catalog.datasets[path] = item
@@ -167,11 +168,12 @@ def _to_item(path: str, found: Any) -> Item | None:
 
 
 def _read_unit(attributes: Any) -> str | None:
-    for name in UNITS:
-        found = attributes.get(name)
-        if found is not None and not isinstance(found, h5py.Empty):
-            return decode(found)
-    return None
+    """What an attribute called unit or units says; else those called so with a word before, if a length."""
+    names = [name for name in attributes if name.lower().endswith(("unit", "units"))]
+    said = {name: decode(attributes[name]) for name in names if not isinstance(attributes[name], h5py.Empty)}
+    plain = [text for name, text in said.items() if name.lower() in ("unit", "units")]
+    lengths = [text for text in said.values() if is_unit(text)]
+    return ", ".join(dict.fromkeys(plain or lengths)) or None
 
 
 def _encode(name: str) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.sources.clouds.attributes import Places
-from voxgen.sources.clouds.parts import Attributes, Piece, Points
+from voxgen.sources.clouds.parts import Attributes, Piece, Points, Scale
 
 BLOCK_ROWS = 1 << 18
 BATCH_BYTES = 64 << 20
@@ -35,11 +35,15 @@ class Columns:
         likely: those whose name says so, of integers or text.
         known: names that can be asked for, for messages.
         stated: the one that the file itself states, as `write_clouds` does.
+        kinds: those whose name says that they could, or that they tell kinds of points within a cloud.
+        whole: others of whole numbers; if each value stands in one run of rows, it may be a cloud.
     """
 
     likely: Sequence[str]
     known: Sequence[str]
     stated: str | None = None
+    kinds: Sequence[str] = ()
+    whole: Sequence[str] = ()
 
 
 class Table(Protocol):
@@ -48,6 +52,10 @@ class Table(Protocol):
     @property
     def key(self) -> str:
         """What the table is called in its file."""
+
+    @property
+    def scale(self) -> Scale:
+        """Factors along x, y, z from the file's numbers to data.unit."""
 
     def count(self, file: Any) -> int:
         """Rows of the table."""
@@ -71,6 +79,10 @@ class Runs:
     table: Table
     edges: NDArray[np.int64] | None = None
     places: Places = field(default_factory=Places)
+
+    @property
+    def scale(self) -> Scale:
+        return self.table.scale
 
     def __len__(self) -> int:
         return 1 if self.edges is None else len(self.edges) - 1
@@ -138,6 +150,10 @@ class Scattered:
     name: Callable[[int], tuple[str, Attributes]]
     origin: Points | None = None
     places: Places = field(default_factory=Places)
+
+    @property
+    def scale(self) -> Scale:
+        return self.table.scale
 
     def __len__(self) -> int:
         return len(self.census.counts)

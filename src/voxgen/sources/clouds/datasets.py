@@ -4,59 +4,75 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.sources.clouds import cutting
 from voxgen.sources.clouds.attributes import Places
-from voxgen.sources.clouds.columns import tells_clouds_apart
+from voxgen.sources.clouds.catalog import Catalog
 from voxgen.sources.clouds.cutting import Block, Columns
 from voxgen.sources.clouds.hdf5 import join, load, parent
+from voxgen.sources.clouds.meaning import counts_points, tells_clouds_apart, tells_kinds_apart
+from voxgen.sources.clouds.normalised import Restore
+from voxgen.sources.clouds.padding import Padding
 from voxgen.sources.clouds.parts import Piece, Points, Scale, place_points
+from voxgen.sources.clouds.tables import Column, list_columns, read_columns
 
 BLOCK_BYTES = 4 << 20
 
 
 @dataclass(slots=True)
 class Stack:
-    """A dataset (N, P, C), one cloud per row; `counts` is a dataset (N,), the points without the padding."""
+    """A dataset (N, P, C), one cloud per row; `turned`: (N, C, P)."""
 
     key: str
     shape: tuple[int, int]
     axes: tuple[int, ...]
     scale: Scale
     z: float | None
-    counts: str | None = None
+    turned: bool = False
+    padding: Padding | None = None
+    restore: Restore | None = None
     places: Places = field(default_factory=Places)
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def sizes(self, file: Any) -> Iterable[int]:
-        return [self.shape[1]] if self.counts is None else map(int, load(file[self.counts], ()).reshape(-1))
+        if self.padding is None:
+            return [self.shape[1]]
+        return self.padding.count(file, slice(0, len(self)), self.shape[1])
 
     def pieces(self, file: Any, start: int, stop: int) -> Iterator[Piece]:
         dataset = file[self.key]
-        low, high = min(self.axes), max(self.axes) + 1
-        picked = [axis - low for axis in self.axes]
         rows = self._rows_in_block(dataset.chunks)
         for first in range(start, stop, rows):
             span = slice(first, min(first + rows, stop))
-            raw = load(dataset, (span, slice(None), slice(low, high)), first)
-            block = place_points(raw[..., picked], self.scale, self.z)
-            counts = [self.shape[1]] * len(block)
-            if self.counts is not None:
-                counts = load(file[self.counts], span).reshape(-1).tolist()
+            raw = read_stack(dataset, span, self.axes, self.turned)
+            if self.restore is not None:
+                raw = self.restore.apply(file, raw, span)
+            block = place_points(raw, self.scale, self.z)
+            kept: Sequence[Any] = [slice(None)] * len(block)
+            if self.padding is not None:
+                kept = self.padding.keep(file, span)
             attributes = self.places.read(file, span.start, span.stop)
-            for points, count, own in zip(block, counts, attributes, strict=True):
-                yield self.key, points[:count].copy(), own
+            for points, rows_kept, own in zip(block, kept, attributes, strict=True):
+                yield self.key, points[rows_kept].copy(), own
 
     def _rows_in_block(self, chunks: tuple[int, ...] | None) -> int:
         rows = max(1, BLOCK_BYTES // max(1, self.shape[1] * 3 * 8))
         stored = chunks[0] if chunks else 1
         return int(rows - rows % stored) or rows
+
+
+def read_stack(dataset: Any, clouds: slice, axes: Sequence[int], turned: bool) -> NDArray[Any]:
+    """The columns `axes` (n, P, len(axes)) of some clouds of a dataset (N, P, C), or (N, C, P) `turned`."""
+    span = slice(min(axes), max(axes) + 1)
+    picked = [axis - span.start for axis in axes]
+    if turned:
+        return load(dataset, (clouds, span), clouds.start)[:, picked].swapaxes(1, 2)
+    return load(dataset, (clouds, slice(None), span), clouds.start)[..., picked]
 
 
 @dataclass(slots=True)
@@ -100,39 +116,45 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class H5Table:
-    """A table in HDF5: a matrix (M, C), records (M,), or one dataset (M,) per axis.
+    """A table in HDF5: a matrix (M, C), records (M,), or a group with one dataset (M,) per column.
 
     Attributes:
-        key: path of the dataset, or of the group that holds the axes.
-        axes: for x, y (and z) the path of the dataset, and the column or field in it, None for all of it.
+        key: path of the dataset, or of the group that holds the columns.
+        axes: where x, y (and z) are.
+        mask: the column that says which rows are points, and whether it is true for them.
     """
 
     key: str
     rows: int
-    axes: tuple[tuple[str, int | str | None], ...]
+    axes: tuple[Column, ...]
     scale: Scale
     z: float | None
+    mask: tuple[Column, bool] | None = None
+    restore: Restore | None = None
 
     @property
     def home(self) -> str:
-        """The group that holds the dataset or the axes."""
-        return self.key if self.axes[0][1] is None else parent(self.key)
+        """The group that holds the dataset or the columns."""
+        return parent(self.key) if any(column.path == self.key for column in self.axes) else self.key
 
     def count(self, file: Any) -> int:
         return self.rows
 
     def columns(self, file: Any) -> Columns:
-        """Fields of the records, or datasets (M,) beside the points."""
-        own = file[self.axes[0][0]]
-        if own.dtype.names is not None:
-            types = {name: own.dtype[name] for name in own.dtype.names}
-        else:
-            group = file[self.home]
-            beside = {name: item for name in group if isinstance(item := group.get(name), h5py.Dataset)}
-            types = {name: item.dtype for name, item in beside.items() if self._has_row_each(item)}
-        likely = [name for name, dtype in types.items() if dtype.kind in "iuSO" and tells_clouds_apart(name)]
-        stated = own.attrs.get("group_by")
-        return Columns(likely, list(types), stated if isinstance(stated, str) and stated in types else None)
+        """Columns of the table by name, or datasets (M,) beside the points, of integers or text."""
+        named = self._named(file)
+        types = {name: type_of(file, column) for name, column in named.items()}
+        labels = {name: kind for name, kind in types.items() if kind.kind in "iufSO"}
+        stated = file[self.axes[0].path].attrs.get("group_by")
+        indexed = [name for name, column in named.items() if "instance_dimension" in file[column.path].attrs]
+        stated = indexed[0] if stated is None and len(indexed) == 1 else stated
+        return Columns(
+            [name for name in labels if tells_clouds_apart(name)],
+            list(types),
+            stated if isinstance(stated, str) and stated in types else None,
+            [name for name, kind in labels.items() if tells_kinds_apart(name) or kind.kind in "SO"],
+            [name for name, kind in labels.items() if kind.kind in "iu" and not counts_points(name)],
+        )
 
     def has_column(self, file: Any, name: str) -> bool:
         return self.locate(file, name) is not None
@@ -141,42 +163,59 @@ class H5Table:
         self, file: Any, columns: Sequence[str], start: int, stop: int | None, points: bool = True
     ) -> Iterator[Block]:
         stop = self.rows if stop is None else stop
+        named = {name: column for name in columns if (column := self.locate(file, name)) is not None}
         for first in range(start, stop, cutting.BLOCK_ROWS):
             rows = slice(first, min(first + cutting.BLOCK_ROWS, stop))
-            raw = self._raw(file, rows) if points else np.empty((rows.stop - rows.start, 0))
-            found = place_points(raw, self.scale, self.z) if points else raw
-            yield Block(first, found, {name: self._column(file, name, rows) for name in columns})
+            found = self._points(file, rows) if points else np.empty((rows.stop - rows.start, 0))
+            values = read_columns(file, list(named.values()), rows)
+            yield Block(first, found, dict(zip(named, map(_to_labels, values), strict=True)))
 
-    def locate(self, file: Any, name: str) -> tuple[str, str | None] | None:
-        """Dataset, and field in it, of the column `name`: a field, or a dataset (M,) beside or at a path."""
-        own = file[self.axes[0][0]]
-        if own.dtype.names is not None:
-            return (self.axes[0][0], name) if name in own.dtype.names else None
+    def locate(self, file: Any, name: str) -> Column | None:
+        """The column `name`: one of the table, or a dataset (M,) beside it or at a path."""
+        own = self._named(file)
+        if name in own:
+            return own[name]
         paths = (join(self.home, name), name)
-        return next(((path, None) for path in paths if self._has_row_each(file.get(path))), None)
+        found = (path for path in paths if self._has_row_each(file.get(path)))
+        return next((Column(path) for path in found), None)
+
+    def _named(self, file: Any) -> dict[str, Column]:
+        catalog = Catalog(file)
+        own = list_columns(catalog, self.key)
+        beside = {} if self.axes[0].field else list_columns(catalog, self.home)
+        return {
+            name: column
+            for name, column in (beside | own).items()
+            if column.number is not None or column.field or self._has_row_each(file[column.path])
+        }
 
     def _has_row_each(self, item: Any) -> bool:
-        return isinstance(item, h5py.Dataset) and item.shape in ((self.rows,), (self.rows, 1))
+        shape = getattr(item, "shape", None)
+        return shape in ((self.rows,), (self.rows, 1), (1, self.rows))
 
-    def _raw(self, file: Any, rows: slice) -> NDArray[Any]:
-        paths, columns = zip(*self.axes, strict=True)
-        dataset = file[paths[0]]
-        if columns[0] is None:
-            return np.stack([load(file[path], rows, rows.start) for path in paths], axis=-1)
-        if isinstance(columns[0], str):
-            records = load(dataset, rows, rows.start, fields=columns)
-            return np.stack([records[name] for name in columns], axis=-1)
-        span = slice(min(columns), max(columns) + 1)
-        return load(dataset, (rows, span), rows.start)[:, np.array(columns) - span.start]
+    def _points(self, file: Any, rows: slice) -> Points:
+        raw = read_points(file, self.axes, rows)
+        if self.restore is not None:
+            raw = self.restore.apply(file, raw[None], slice(0, 1))[0]
+        points = place_points(raw, self.scale, self.z)
+        if self.mask is not None:
+            column, kept = self.mask
+            (mask,) = read_columns(file, [column], rows)
+            points[mask.astype(bool) != kept] = np.nan
+        return points
 
-    def _column(self, file: Any, name: str, rows: slice) -> NDArray[Any]:
-        located = self.locate(file, name)
-        if located is None:
-            raise KeyError(name)
-        path, field = located
-        values = load(file[path], rows, rows.start, fields=() if field is None else (field,))
-        values = values[field] if values.dtype.names else values
-        return _to_labels(values.reshape(-1))
+
+def read_points(file: Any, axes: Sequence[Column], rows: slice) -> NDArray[Any]:
+    """Rows (n, 2 or 3) of the columns that are coordinates."""
+    return np.stack(read_columns(file, axes, rows), axis=-1)
+
+
+def type_of(file: Any, column: Column) -> np.dtype[Any]:
+    """The type of a column's values."""
+    kind: np.dtype[Any] = file[column.path].dtype
+    for name in column.field:
+        kind = kind[name]
+    return kind.base
 
 
 def _to_labels(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,35 +1,32 @@
 """The clouds of an HDF5 file: from the chosen datasets to parts that can be read."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.attributes import find_places, refuse_carried
-from voxgen.sources.clouds.choosing import Choice, choose
-from voxgen.sources.clouds.columns import choose_named_axes, choose_numbered_axes, split_unit
+from voxgen.sources.clouds.candidates import Choice, axes_of_group, is_turned
+from voxgen.sources.clouds.choosing import choose
+from voxgen.sources.clouds.columns import choose_named_axes, choose_numbered_axes, name_some, split_unit
 from voxgen.sources.clouds.cutting import Runs, Scattered
-from voxgen.sources.clouds.datasets import H5Table, Ragged, Stack
-from voxgen.sources.clouds.grouping import cut, find_edges, find_padding
-from voxgen.sources.clouds.hdf5 import join, parent
-from voxgen.sources.clouds.parts import UNSCALED, Found, Scale
-from voxgen.sources.clouds.units import (
-    Units,
-    find_scale,
-    is_picasso,
-    is_storm_analysis,
-    join_units,
-    read_picasso_pixel,
-    read_storm_pixel,
-)
+from voxgen.sources.clouds.datasets import H5Table, Ragged, Stack, read_points, read_stack
+from voxgen.sources.clouds.grouping import cut, find_edges
+from voxgen.sources.clouds.hdf5 import parent, states_missing
+from voxgen.sources.clouds.meaning import split_words
+from voxgen.sources.clouds.normalised import find_restore
+from voxgen.sources.clouds.padding import MASKS, blank_padding, find_padding, split_mask
+from voxgen.sources.clouds.parts import UNSCALED, Found
+from voxgen.sources.clouds.scaling import Scales
+from voxgen.sources.clouds.tables import Column, count_rows, list_columns, name_columns, read_columns
+from voxgen.sources.clouds.units import Units
 from voxgen.sources.clouds.writing import Form, H5Part, find_form
 
-LAYOUTS = {
-    "matrix": "one dataset per cloud",
-    "records": "one dataset of records per cloud",
-    "axes": "one group with x, y, z per cloud",
-}
+LOOKED_AT = 4096  # rows of a table by which columns without names are judged
 
 
 def plan_hdf5(file: Any, wanted: CloudSettings, carry: Sequence[str]) -> tuple[Sequence[H5Part], Found, Form]:
@@ -64,7 +61,7 @@ def plan_hdf5(file: Any, wanted: CloudSettings, carry: Sequence[str]) -> tuple[S
                 refuse_carried(file, member, name, total)
         first += len(part)
     planner.found.layout = planner.name_layout(parts[0])
-    return parts, planner.found, find_form(file, choice, parts, planner.found, planner.units, wanted)
+    return parts, planner.found, find_form(file, choice, parts, planner.found, planner.scales.units, wanted)
 
 
 class _Planner:
@@ -73,97 +70,159 @@ class _Planner:
     Attributes:
         found: what was recognised so far.
         taken: paths of the datasets that tell clouds apart.
-        units: those of the first member with points along x, y (and z).
+        scales: units and factors of the members so far.
     """
 
     def __init__(self, file: Any, wanted: CloudSettings, choice: Choice) -> None:
         self.file, self.wanted, self.choice, self.catalog = file, wanted, choice, choice.catalog
         self.found = Found(key=choice.key, tile=wanted.tile, notes=list(choice.notes))
         self.taken: list[str] = []
-        self.units: Units = ()
-        self.storm = is_storm_analysis(file)
+        self.scales = Scales(file, wanted, self.found)
+        self.restores = False
 
     def home(self, member: str) -> str:
         """The group that holds the coordinates at `member`, or is them."""
-        return member if self.choice.kind == "axes" else parent(member)
+        return member if self.catalog.dataset(member) is None else parent(member)
 
     def plan(self, member: str) -> H5Part:
         """The clouds of a dataset, or of a group with one dataset per axis."""
         if self.choice.kind == "stack":
             return self._plan_stack(member)
         if self.choice.kind == "ragged":
-            self._refuse("columns", "z", "offsets", "counts", "group_by", "tile")
-            scale = self._find_scale(member, (self.catalog.unit_of(member),) * 3)
+            self._refuse("columns", "z", "offsets", "counts", "group_by", "tile", "mask")
+            scale = self.scales.find(member, (self.catalog.unit_of(member),) * 3)
             return Ragged(member, self.file[member].shape, scale)
         return self._cut(self._plan_table(member))
 
     def name_layout(self, part: H5Part) -> str:
         """The layout in words, of which `part` is the first."""
         if isinstance(part, Stack):
-            return "stacked (N, P, C)" + (", padded" if self.found.counts else "")
+            return "stacked (N, P, C)" + (", padded" if part.padding else "")
         if isinstance(part, Ragged):
             return "variable length"
         if isinstance(part, Scattered):
             return "table by column" if self.wanted.tile is None else "table by tiles"
         if part.edges is not None:
             return f"table by {'offsets' if self.found.offsets else 'counts'}"
-        return LAYOUTS[self.choice.kind]
+        if self.choice.kind == "matrix":
+            return "one dataset per cloud"
+        held = self.catalog.dataset(self.choice.members[0]) is None
+        return "one group with x, y, z per cloud" if held else "one dataset of records per cloud"
 
     def _plan_stack(self, member: str) -> Stack:
         self._refuse("offsets", "group_by", "tile")
-        clouds, points, width = self.file[member].shape
-        axes = choose_numbered_axes(width, self.wanted, f"{self.file.filename}: {member}")
+        item = self.catalog.dataset(member)
+        assert item is not None
+        where, turned = f"{self.file.filename}: {member}", is_turned(item)
+        clouds, width = item.shape[0], item.shape[1 if turned else 2]
+        names = () if turned else name_columns(self.catalog, item)
+        if names and not _are_numbers(self.wanted.columns):
+            axes = tuple(names.index(name) for name in choose_named_axes(names, self.wanted, where))
+            units: Units = tuple(split_unit(names[i])[1] or self.catalog.unit_of(member) for i in axes)
+        else:
+            axes = choose_numbered_axes(width, self.wanted, where)
+            units = (self.catalog.unit_of(member),) * len(axes)
         self.found.columns = axes
-        scale = self._find_scale(member, (self.catalog.unit_of(member),) * len(axes))
-        counts = find_padding(self.file, member, self.home(member), (clouds, points), self.wanted)
-        if counts is not None:
-            self.found.counts = self.found.counts or counts
-            self.taken.append(counts)
-        return Stack(member, (clouds, points), axes, scale, self.wanted.z, counts)
+        self._note_turned(member, turned)
+        read = partial(read_stack, self.file[member], axes=axes, turned=turned)
+        if self.wanted.columns is None and not names and clouds:
+            _refuse_frames(read(slice(0, 1))[0], where)
+        shape, home = (clouds, item.shape[2 if turned else 1]), self.home(member)
+        wanted = self._number_mask(names, where)
+        look = cache(lambda count: read(slice(0, count)))
+        padding = find_padding(self.file, member, home, shape, look, wanted, self.found)
+        self.taken += [padding.path] if padding else []
+        restore = None
+        if self.wanted.normalised is None:
+            look_at_points = partial(blank_padding, self.file, padding, look)
+            restore = find_restore(self.file, member, home, clouds, look_at_points, self.found)
+        self._note_absent([member])
+        scale = self.scales.find(member, units, names)
+        return Stack(member, shape, axes, scale, self.wanted.z, turned, padding, restore)
 
     def _plan_table(self, member: str) -> H5Table:
         item = self.catalog.dataset(member)
         if item is not None and 0 in item.shape:  # whatever its width, and if it has one
-            return H5Table(member, 0, ((member, 0),) * 3, UNSCALED, None)
-        own, where = self.catalog.unit_of(member), f"{self.file.filename}: {member}"
-        axes: list[tuple[str, int | str | None]]
-        if item is None:
-            children = self.catalog.children(member)
-            lists = [name for name, child in children.items() if len(child.shape) == 1]
-            self.found.columns = names = choose_named_axes(lists, self.wanted, where)
-            axes = [(join(member, name), None) for name in names]
-            rows = children[names[0]].shape[0]
-            units = tuple(split_unit(name)[1] or self.catalog.unit_of(join(member, name)) for name in names)
-        elif item.dtype.names is not None:
-            self.found.columns = names = choose_named_axes(item.dtype.names, self.wanted, where)
-            axes, rows = [(member, name) for name in names], item.shape[0]
-            units = tuple(split_unit(name)[1] or own for name in names)
+            return H5Table(member, 0, (Column(member, number=0),) * 3, UNSCALED, None)
+        where = f"{self.file.filename}: {member}"
+        columns: Mapping[str, Column] = {}
+        turned = item is not None and self.choice.kind == "matrix" and is_turned(item)
+        if self.choice.kind == "table":
+            columns = list_columns(self.catalog, member)
+            if item is None:
+                columns = self._of_one_length(member, columns)
+            names = choose_named_axes(tuple(columns), self.wanted, where)
+            axes = tuple(columns[name] for name in names)
+            self.found.columns = names
+            units: Units = tuple(
+                split_unit(name)[1] or self.catalog.unit_of(columns[name].path) for name in names
+            )
+            unused = [name for name in columns if name not in names]
+            self._note_once(f"columns beside these: {name_some(unused)}" if unused else "")
         else:
-            self.found.columns = numbers = choose_numbered_axes(item.shape[1], self.wanted, where)
-            axes, rows = [(member, number) for number in numbers], item.shape[0]
-            units = (own,) * len(numbers)
-        return H5Table(member, rows, tuple(axes), self._find_scale(member, units), self.wanted.z)
+            assert item is not None
+            numbers = choose_numbered_axes(item.shape[0 if turned else 1], self.wanted, where)
+            axes = tuple(Column(member, number=number, turned=turned) for number in numbers)
+            self.found.columns = numbers
+            units = (self.catalog.unit_of(member),) * len(numbers)
+            self._note_turned(member, turned)
+        rows = count_rows(self.catalog, axes[0])
+        paths = [column.path for column in axes]
+        self._note_absent(paths)
+        look = partial(read_points, self.file, axes, slice(0, min(rows, LOOKED_AT)))
+        if not columns and self.wanted.columns is None and not self.scales.units:
+            _refuse_frames(look(), where)
+        restore = None
+        if self.wanted.normalised is None and (self.restores or not self.scales.units):
+            home = self.home(member)
+            restore = find_restore(self.file, member, home, 1, lambda _: look()[None], self.found)
+            self.restores = restore is not None
+        scale = self.scales.find(member, units, tuple(columns), paths)
+        return H5Table(member, rows, axes, scale, self.wanted.z, self._find_mask(columns, where), restore)
 
-    def _find_scale(self, member: str, units: Units) -> Scale:
-        """The factors to data.unit; those of the first member with points stand in the report."""
-        first = not self.units
-        notes, pixel = self.found.notes if first else [], None
-        if all(unit is None for unit in units) and self.wanted.scale is None:
-            item = self.catalog.dataset(member)
-            if item is not None and is_picasso(member, item.dtype.names or ()):
-                units = ("pixels", "pixels", "nm")[: len(units)]
-                pixel = read_picasso_pixel(Path(self.file.filename), notes)
-            elif item is None and self.storm:
-                units, pixel = ("pixels", "pixels", "um")[: len(units)], read_storm_pixel(self.file, notes)
-        scale = find_scale(units, self.wanted, f"{self.file.filename}: {member}", notes, pixel)
-        if first:
-            self.units, self.found.unit_found, self.found.scale = units, join_units(units), scale
-        return scale
+    def _number_mask(self, names: Sequence[str], where: str) -> CloudSettings:
+        """The settings with the number of the column that data.mask names, among named columns of a stack."""
+        asked = self.wanted.mask
+        masks = [name for name in names if split_words(name) & MASKS]
+        if asked is None:
+            _refuse_masks(masks, where)
+        name, kept = split_mask(str(asked))
+        if asked is None or name not in names:
+            return self.wanted
+        number = names.index(name)
+        return self.wanted.model_copy(update={"mask": str(number) if kept else f"not {number}"})
+
+    def _of_one_length(self, group: str, columns: Mapping[str, Column]) -> dict[str, Column]:
+        """The columns as long as the axes; others beside are not of the table."""
+        axes = axes_of_group(self.catalog, group, self.wanted)
+        rows = count_rows(self.catalog, columns[axes[0]]) if axes else None
+        return {name: column for name, column in columns.items() if count_rows(self.catalog, column) == rows}
+
+    def _find_mask(self, columns: Mapping[str, Column], where: str) -> tuple[Column, bool] | None:
+        """The column of a table that data.mask names."""
+        asked = self.wanted.mask
+        masks = [name for name in columns if split_words(name) & MASKS]
+        if asked is None:
+            rows = slice(0, count_rows(self.catalog, next(iter(columns.values())))) if columns else slice(0)
+            read = dict(
+                zip(masks, read_columns(self.file, [columns[name] for name in masks], rows), strict=True)
+            )
+            _refuse_masks([name for name, values in read.items() if len(np.unique(values)) > 1], where)
+        if asked in (None, "none"):
+            return None
+        name, kept = split_mask(str(asked))
+        if name not in columns:
+            raise InputError(f"{where}: no column '{name}', found: {name_some(columns)}; correct data.mask")
+        self.found.absent = True
+        return columns[name], kept
+
+    def _read_all(self, column: Column) -> NDArray[Any]:
+        return read_columns(self.file, [column], slice(0, count_rows(self.catalog, column)))[0]
 
     def _cut(self, table: H5Table) -> Runs | Scattered:
         wanted, where = self.wanted, f"{self.file.filename}: {table.key}"
         alone = len(self.choice.members) == 1
-        asked = wanted.offsets or wanted.counts
+        asked = any(name not in (None, "none", "until_repeat") for name in (wanted.offsets, wanted.counts))
         if asked and (wanted.tile or wanted.group_by not in (None, "none")):
             other = "tile" if wanted.tile else "group_by"
             raise InputError(f"{where}: data.{other} and data.counts both tell clouds apart; give one")
@@ -178,6 +237,19 @@ class _Planner:
             return Runs(table)
         return cut(table, self.file, where, wanted, self.found)
 
+    def _note_turned(self, member: str, turned: bool) -> None:
+        said = f"{member} is stored transposed, as MATLAB and Julia do: its rows are x, y, z"
+        self._note_once(said if turned else "")
+
+    def _note_absent(self, paths: Sequence[str]) -> None:
+        """Keep in mind whether rows may be missing by what the file says; the first member counts."""
+        if not self.scales.units:
+            self.found.absent = self.found.absent or any(states_missing(self.file[path]) for path in paths)
+
+    def _note_once(self, note: str) -> None:
+        if note and not self.scales.units:
+            self.found.notes.append(note)
+
     def _refuse(self, *names: str) -> None:
         """Refuse settings that mean nothing for the layout."""
         for name in names:
@@ -187,3 +259,32 @@ class _Planner:
                     f"{self.file.filename}: data.{name} is given, but {self.choice.key} {shape} holds one "
                     f"cloud per row; set data.{name} to null, or correct data.key"
                 )
+
+
+def _refuse_masks(masks: Sequence[str], where: str) -> None:
+    if not masks:
+        return
+    raise InputError(
+        f"{where}: the column {name_some(masks)} may say which rows are points; set data.mask to its name, "
+        "to not and its name, or to none"
+    )
+
+
+def _are_numbers(columns: Sequence[int | str] | None) -> bool:
+    return columns is not None and all(isinstance(column, int) for column in columns)
+
+
+def _refuse_frames(points: NDArray[Any], where: str) -> None:
+    """Refuse three columns without names of which the first counts, as frames and ids do, and no other.
+
+    Raises:
+        InputError: that is how they are.
+    """
+    first, *others = np.asarray(points, np.float64).T
+    whole = len(first) > 2 and np.isfinite(first).all() and (first == np.floor(first)).all()
+    rising = whole and (np.diff(first) >= 0).all() and first[-1] > first[0]
+    if rising and all((other != np.floor(other)).any() for other in others):
+        raise InputError(
+            f"{where}: its first column rises in whole numbers from {first[0]:g}, as frames and ids do, the "
+            "others hold fractions; set data.columns to x, y, z ([0, 1, 2] if these are they)"
+        )

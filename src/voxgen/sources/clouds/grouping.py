@@ -1,8 +1,8 @@
 """What tells the clouds of a table apart: offsets, counts, the values of a column, tiles, or nothing."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,37 +10,20 @@ from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.attributes import to_plain
 from voxgen.sources.clouds.columns import name_some, suggest
-from voxgen.sources.clouds.cutting import Block, Label, Runs, Scattered, Table, take_census
-from voxgen.sources.clouds.hdf5 import join, load
+from voxgen.sources.clouds.cutting import Block, Columns, Label, Runs, Scattered, Table, take_census
+from voxgen.sources.clouds.hdf5 import load, parent
+from voxgen.sources.clouds.padding import LENGTHS, find_named, list_near, to_whole
 from voxgen.sources.clouds.parts import Attributes, Found
 
 Numbers = NDArray[np.int64]
 Way = Literal["offsets", "counts"]
 
+FEWEST = 4  # points of a cloud, on average, that a column of an unknown name tells apart
+NOISE = -1  # the class of points that a clustering leaves out
 NAMES: dict[Way, set[str]] = {
     "offsets": {"offsets", "starts", "ptr", "index_ptr", "indptr"},
-    "counts": {"counts", "n_points", "num_points", "lengths", "sizes", "npoints"},
+    "counts": LENGTHS | {"rowsize", "row_size"},
 }
-
-
-def find_padding(
-    file: Any, member: str, home: str, shape: tuple[int, int], wanted: CloudSettings
-) -> str | None:
-    """Path of the dataset with the points of each cloud of a padded (N, P, C); None: all are points.
-
-    Raises:
-        InputError: data.counts does not fit.
-    """
-    clouds, most = shape
-    for path, values in _candidates(file, member, home, "counts", wanted):
-        if len(values) == clouds and values.min(initial=0) >= 0 and values.max(initial=0) <= most:
-            return path
-        if wanted.counts is not None:
-            raise InputError(
-                f"{file.filename}: {path}: {len(values)} counts up to {values.max(initial=0)}, "
-                f"expected {clouds} from 0 to {most} for {member}; correct data.counts"
-            )
-    return None
 
 
 def find_edges(
@@ -48,23 +31,95 @@ def find_edges(
 ) -> tuple[Numbers | None, str]:
     """Edges (N + 1,) of the clouds of a table of `rows`, and the dataset behind them; None without one.
 
+    Unasked, integers of any name are taken that cover all rows: offsets from 0 to `rows`, numbers that sum to
+    `rows`, or pairs (N, 2) of which each begins where the one before ends.
+
     Raises:
-        InputError: data.offsets or data.counts does not fit.
+        InputError: data.offsets or data.counts does not fit, or several datasets could be the edges.
     """
-    asked: list[Way] = [way for way in NAMES if getattr(wanted, way) is not None]
-    for way in asked[:1] or NAMES:
-        for path, values in _candidates(file, member, home, way, wanted):
-            edges, expected = (_use_offsets if way == "offsets" else _use_counts)(values, rows)
-            if edges is None and asked:
-                raise InputError(f"{file.filename}: {member}: {path} {expected}; correct data.{way}")
+    for way in NAMES:
+        asked = getattr(wanted, way)
+        if asked not in (None, "none", "until_repeat"):
+            path = find_named(file, member, home, asked, way)
+            edges, expected = _to_edges(_load_integers(file, path, way), rows, way)
             if edges is None:
-                found.notes.append(f"{path} {expected}: not taken")
-                continue
-            if not asked:
-                found.notes.append(f"{len(edges) - 1} clouds by {path} (data.{way})")
+                raise InputError(f"{file.filename}: {member}: {path} {expected}; correct data.{way}")
             setattr(found, way, getattr(found, way) or path)
             return edges, path
-    return None, ""
+    return _find_edges_unasked(file, member, home, rows, wanted, found)
+
+
+def _find_edges_unasked(
+    file: Any, member: str, home: str, rows: int, wanted: CloudSettings, found: Found
+) -> tuple[Numbers | None, str]:
+    fitting: dict[str, tuple[Way, Numbers]] = {}
+    unsure: list[str] = []
+    for path, values in _list_integers(file, member, home, rows):
+        leaf = path.rpartition("/")[2].lower()
+        if wanted.offsets is None and _may_begin_clouds(values, rows):
+            unsure.append(path)
+        for way, names in NAMES.items():
+            if getattr(wanted, way) == "none":
+                continue
+            edges, expected = _to_edges(values, rows, way)
+            if edges is not None and (leaf in names or _covers(values, rows, way)):
+                fitting.setdefault(path, (way, edges))
+            elif leaf in names and values.ndim == 1 and 1 < len(values) != rows:
+                unsure.append(f"{path}, which {expected},")
+    if len({tuple(edges.tolist()) for _, edges in fitting.values()}) > 1:
+        raise InputError(
+            f"{file.filename}: {member}: {name_some(fitting)} could each tell the clouds apart; set "
+            "data.offsets or data.counts to one of them, or data.group_by to none"
+        )
+    if not fitting and unsure:
+        raise InputError(
+            f"{file.filename}: {member}: {name_some(unsure)} may say where its clouds begin; set "
+            "data.offsets or data.counts to it, or both to none"
+        )
+    if not fitting:
+        return None, ""
+    path, (way, edges) = next(iter(fitting.items()))
+    found.notes.append(f"{len(edges) - 1} clouds by {path} (data.{way})")
+    setattr(found, way, path)
+    return edges, path
+
+
+def _list_integers(file: Any, member: str, home: str, rows: int) -> Iterator[tuple[str, Numbers]]:
+    """Whole numbers (N,), or pairs (N, 2), near a table: fewer than its rows, or of a known name."""
+    for path, item in list_near(file, home):
+        pairs = item.shape[1:] == (2,)
+        listed = item.ndim == 1 or (item.ndim == 2 and 1 in item.shape) or pairs
+        if path == member or not listed or item.dtype.kind not in "iuf" or _is_of_mesh(file, path):
+            continue
+        leaf = path.rpartition("/")[2].lower()
+        if item.size >= rows and not any(leaf in names for names in NAMES.values()):
+            continue
+        values = to_whole(load(item, ()))
+        if values is not None:
+            yield path, values if pairs else values.reshape(-1)
+
+
+def _covers(values: Numbers, rows: int, way: Way) -> bool:
+    """Whether values of an unknown name leave no doubt: several clouds, and not a value for each row."""
+    if values.ndim == 2:
+        return way == "offsets" and len(values) > 1
+    if way == "offsets":
+        return len(values) > 2 and values[-1] == rows and bool((np.diff(values) > 0).all())
+    return 1 < len(values) < rows and bool((values > 0).all())
+
+
+def _may_begin_clouds(values: Numbers, rows: int) -> bool:
+    """Whether numbers of any name may be first rows of clouds, from 0 or 1 on, though they state no end."""
+    if values.ndim != 1 or not 1 < len(values) <= rows / FEWEST or values[0] not in (0, 1):
+        return False
+    steps = np.diff(values)
+    return bool((steps > 0).all() and (steps > 1).any() and rows / 2 <= values[-1] < rows)
+
+
+def _is_of_mesh(file: Any, path: str) -> bool:
+    """Whether offsets lie beside the connectivity of a mesh, whose cells they are of, not of clouds."""
+    group = file[parent(path)]
+    return any("connectivity" in name.lower() for name in group)
 
 
 def cut(table: Table, file: Any, where: str, wanted: CloudSettings, found: Found) -> Runs | Scattered:
@@ -94,6 +149,11 @@ def cut(table: Table, file: Any, where: str, wanted: CloudSettings, found: Found
             f"{where}: {' and '.join(taken)} could each tell the clouds apart; "
             "set data.group_by to one of them, or to none"
         )
+    if not taken and asked is None and (doubtful := _split_unsurely(table, file, columns)):
+        raise InputError(
+            f"{where}: {name_some(doubtful)} may tell the clouds apart, or kinds of points within one; set "
+            "data.group_by to it, or to none"
+        )
     if not taken:
         found.notes.append("no column tells clouds apart: the table is one cloud (data.group_by, data.tile)")
         return Runs(table)
@@ -102,6 +162,20 @@ def cut(table: Table, file: Any, where: str, wanted: CloudSettings, found: Found
     if asked is None:
         found.notes.append(f"{len(only)} clouds by '{name}' (data.group_by)")
     return only
+
+
+def _split_unsurely(table: Table, file: Any, columns: Columns) -> list[str]:
+    """The columns that may tell clouds apart: with several values, and by their name or in runs of rows."""
+    doubtful = []
+    for name in dict.fromkeys([*columns.kinds, *columns.whole]):
+        part = None if name in columns.likely else _group(table, file, "", name, [], unasked=True)
+        if part is None:
+            continue
+        census = part.census
+        runs = (census.last - census.first + 1 == census.counts).all()
+        if name in columns.kinds or (runs and len(part) <= census.rows / FEWEST):
+            doubtful.append(name)
+    return doubtful
 
 
 def _group(
@@ -131,6 +205,11 @@ def _group(
         )
     if left := census.rows - int(census.counts.sum()):
         notes.append(f"{left} points have no '{name}' and belong to no cloud")
+    noise = values == NOISE if values.dtype.kind in "iu" else np.zeros(len(values), bool)
+    if noise.any() and values.min() == NOISE and len(values) > 1:
+        left = int(census.counts[noise].sum())
+        notes.append(f"{left} points have the '{name}' -1, noise of a clustering, and belong to no cloud")
+        census, values = census.pick(~noise), values[~noise]
     order = np.argsort(values, kind="stable")
     values = values[order]
 
@@ -202,53 +281,46 @@ def _interpret(labels: NDArray[Any]) -> NDArray[Any] | None:
     return None if labels.dtype.kind == "f" or not whole else labels
 
 
-def _use_offsets(values: Numbers, rows: int) -> tuple[Numbers | None, str]:
+def _to_edges(values: Numbers, rows: int, way: Way) -> tuple[Numbers | None, str]:
     """The edges that the values are, or what they should have been."""
+    if values.ndim == 2:
+        return _join_ranges(values, rows), f"holds no ranges one after another, expected them to cover {rows}"
+    if way == "counts":
+        if len(values) and values.min() >= 0 and values.sum() == rows:
+            return np.concatenate([[0], np.cumsum(values)]), ""
+        return None, f"sums to {values.sum()} ({_summarise(values)}), expected the {rows} points"
+    if len(values) > 1 and values[0] > 0 and (np.diff(values) > 0).all() and values[-1] == rows:
+        return np.concatenate([[0], values]), ""  # the ends alone
+    if len(values) > 1 and values[0] == 1 and (np.diff(values) > 0).all() and values[-1] <= rows + 1:
+        values = values - 1  # counted from 1
     if len(values) and values[0] == 0 and (np.diff(values) >= 0).all() and values[-1] <= rows:
         return values if values[-1] == rows and len(values) > 1 else np.append(values, rows), ""
     said = f"is not a list of offsets ({_summarise(values)})"
     return None, f"{said}, expected numbers that start at 0, never fall and end at {rows} at most"
 
 
-def _use_counts(values: Numbers, rows: int) -> tuple[Numbers | None, str]:
-    """The edges that follow from the values, or what they should have been."""
-    if len(values) and values.min() >= 0 and values.sum() == rows:
-        return np.concatenate([[0], np.cumsum(values)]), ""
-    return None, f"sums to {values.sum()} ({_summarise(values)}), expected the {rows} points"
+def _join_ranges(values: Numbers, rows: int) -> Numbers | None:
+    """The edges of ranges (N, 2), [first, end), [first, last] or (first, count), if they cover all rows."""
+    if not len(values):
+        return None
+    first, second = values.T
+    for begin in (first, first - 1):  # counted from 0, or from 1
+        for ends in (second, second + 1, begin + second):
+            if begin[0] == 0 and (begin[1:] == ends[:-1]).all() and ends[-1] == rows:
+                return np.append(begin, rows)
+    return None
 
 
-def _candidates(
-    file: Any, member: str, home: str, way: Way, wanted: CloudSettings
-) -> list[tuple[str, Numbers]]:
-    """The dataset that the settings name, else those beside the coordinates whose name is known."""
-    name = getattr(wanted, way)
-    if name is not None:
-        return [_load_named(file, member, home, name, way)]
-    group = file[home]
-    found = ((child, group.get(child)) for child in group if child.lower() in NAMES[way])
-    return [
-        (join(home, child), load(item, ()).astype(np.int64))
-        for child, item in found
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in "iu" and item.ndim == 1
-    ]
-
-
-def _load_named(file: Any, member: str, home: str, name: str, way: Way) -> tuple[str, Numbers]:
-    beside = () if name.startswith("/") else (join(home, name),)
-    for path in (*beside, "/" + name.strip("/")):
-        found = file.get(path)
-        if isinstance(found, h5py.Dataset):
-            if found.dtype.kind not in "iu" or found.shape not in ((found.size,), (found.size, 1)):
-                raise InputError(
-                    f"{file.filename}: {path} is {found.shape} {found.dtype}, expected integers (N,); "
-                    f"correct data.{way}"
-                )
-            return path, load(found, ()).reshape(-1).astype(np.int64)
-    there = [child for child in file[home] if isinstance(file[home].get(child), h5py.Dataset)]
-    raise InputError(
-        f"{file.filename}: {member}: no dataset '{name}' beside it, found: {name_some(there)}; "
-        f"correct data.{way}"
-    )
+def _load_integers(file: Any, path: str, way: Way) -> Numbers:
+    item = file[path]
+    shapes = (item.size,), (item.size, 1), (1, item.size), (item.size // 2, 2)
+    values = to_whole(load(item, ())) if item.dtype.kind in "iuf" and item.shape in shapes else None
+    if values is None:
+        raise InputError(
+            f"{file.filename}: {path} is {item.shape} {item.dtype}, expected integers (N,); "
+            f"correct data.{way}"
+        )
+    return values if item.shape == (item.size // 2, 2) else values.reshape(-1)
 
 
 def _summarise(values: Numbers) -> str:

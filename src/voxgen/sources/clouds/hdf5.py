@@ -1,7 +1,7 @@
 """Opening HDF5 files and loading from them, with errors that say what to do."""
 
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 
 CACHE_BYTES = 32 << 20
+PACKED = ("scale_factor", "add_offset")
+MISSING = ("_FillValue", "missing_value")
 FILTERS = {
     305: "LZO",
     307: "BZIP2",
@@ -54,19 +56,21 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[str] = ()) -> NDArray[Any]:
     """The selected values of a dataset, of records only the `fields`; `row` is for the message.
 
+    What the dataset says of its numbers holds (see `unpack`).
+
     Raises:
         InputError: the bytes cannot be read, or the filter that compressed them is not installed.
     """
     source = dataset.fields(list(fields)) if fields else dataset
     try:
         try:
-            return np.asarray(source[selection])
+            return unpack(dataset, np.asarray(source[selection]))
         except OSError:
             if not list_missing_filters(dataset):
                 raise
             with suppress(ImportError):
                 importlib.import_module("hdf5plugin")
-            return np.asarray(source[selection])
+            return unpack(dataset, np.asarray(source[selection]))
     except OSError as error:
         where = f"{dataset.file.filename}: {dataset.name}" + ("" if row is None else f", row {row}")
         if missing := list_missing_filters(dataset):
@@ -75,6 +79,29 @@ def load(dataset: Any, selection: Any, row: int | None = None, fields: Sequence[
                 "pip install hdf5plugin, or set HDF5_PLUGIN_PATH to the folder that holds the filter"
             ) from None
         raise InputError(f"{where}: cannot be read ({error}); fetch the file again") from None
+
+
+def unpack(dataset: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers as the attributes of their dataset say that they are meant: CF conventions 1.8, 2.5.1 and 8.1.
+
+    They are multiplied by `scale_factor`, `add_offset` is added, and what equals `_FillValue` or
+    `missing_value` before is NaN. Without these attributes the values stay as they are.
+    """
+    if values.dtype.kind not in "iuf" or not h5py.h5a.get_num_attrs(dataset.id):
+        return values
+    stated = {name: dataset.attrs[name] for name in (*PACKED, *MISSING) if name in dataset.attrs}
+    if not stated:
+        return values
+    unpacked = values.astype(np.float64)
+    unpacked = unpacked * _number(stated, "scale_factor", 1.0) + _number(stated, "add_offset", 0.0)
+    for name in MISSING:
+        unpacked[np.isin(values, np.ravel(stated.get(name, ())))] = np.nan
+    return unpacked
+
+
+def states_missing(dataset: Any) -> bool:
+    """Whether a dataset says which of its numbers mean that there is none."""
+    return any(name in dataset.attrs for name in MISSING)
 
 
 def list_missing_filters(dataset: Any) -> list[str]:
@@ -90,7 +117,7 @@ def decode(value: Any) -> str:
     parts = [
         part.decode(errors="replace") if isinstance(part, bytes) else str(part) for part in np.ravel(value)
     ]
-    return ", ".join(dict.fromkeys(parts))
+    return ", ".join(dict.fromkeys(parts if len(parts) == 1 else filter(None, parts)))
 
 
 def parent(path: str) -> str:
@@ -109,6 +136,15 @@ def climb(path: str) -> Iterator[str]:
     while path != "/":
         path = parent(path)
         yield path
+
+
+def _number(stated: Mapping[str, Any], name: str, otherwise: float) -> float:
+    values = np.unique(np.ravel(stated.get(name, otherwise)).astype(np.float64))
+    if len(values) != 1:
+        raise InputError(
+            f"the attribute {name} holds {len(values)} numbers, expected one; store the numbers unpacked"
+        )
+    return float(values[0])
 
 
 def _is_text(path: Path) -> bool:

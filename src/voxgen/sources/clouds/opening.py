@@ -4,15 +4,19 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.csv_table import plan_csv
 from voxgen.sources.clouds.discovery import plan_hdf5
 from voxgen.sources.clouds.hdf5 import open_hdf5
-from voxgen.sources.clouds.parts import Attributes, Found, Part, Points
+from voxgen.sources.clouds.judging import judge, keep_points
+from voxgen.sources.clouds.parts import Attributes, Found, Part, Points, Scale
 from voxgen.sources.clouds.writing import Form
 
 log = logging.getLogger(__name__)
@@ -28,6 +32,7 @@ class Cloud:
         key: what it is in its file, for example /cell_3/points, /points where track = 7, or tile 3/4.
         points: coordinates (n, 3) in data.unit.
         attributes: what else is known of it.
+        scale: factors from the file's numbers to data.unit.
     """
 
     row: int
@@ -35,6 +40,12 @@ class Cloud:
     key: str
     points: Points
     attributes: Attributes
+    scale: Scale
+
+    @cached_property
+    def extent(self) -> Points:
+        """Least and greatest coordinates (2, 3); NaN along an axis with one. There must be a point."""
+        return np.stack([self.points.min(axis=0), self.points.max(axis=0)])
 
 
 @dataclass(frozen=True)
@@ -62,15 +73,17 @@ class Clouds:
         form: how clouds can be written alike.
     """
 
-    def __init__(self, plans: Sequence[_Plan]) -> None:
+    def __init__(self, plans: Sequence[_Plan], wanted: CloudSettings) -> None:
         self.found, self.form = plans[0].found, plans[0].form
-        self._plans = plans
+        self._plans, self._wanted = plans, wanted
 
     def __len__(self) -> int:
         return sum(map(len, self._plans))
 
     def read(self, start: int, stop: int) -> Iterator[Cloud]:
         """Yield the clouds start <= row < stop in order; a batch of them is held at a time.
+
+        Rows that the file or data.missing says are no points are left out.
 
         Raises:
             InputError: a cloud cannot be read, or an attribute differs within one.
@@ -80,12 +93,22 @@ class Clouds:
             plan = self._plans[i]
             with plan.open() as file:
                 for j, first, last in _find_overlaps(map(len, plan.parts), low, high):
-                    for key, points, attributes in plan.parts[j].pieces(file, first, last):
-                        yield Cloud(row, str(plan.path), key, points, attributes)
+                    part = plan.parts[j]
+                    for key, raw, attributes in part.pieces(file, first, last):
+                        points = keep_points(raw, part.scale, self._wanted, plan.found.absent)
+                        yield Cloud(row, str(plan.path), key, points, attributes, part.scale)
                         row += 1
 
+    def judge(self, cloud: Cloud) -> str:
+        """Why a cloud cannot be used, and the setting that decides; empty if it can."""
+        if not len(cloud.points):
+            return "empty"
+        return judge(cloud.points, cloud.extent, cloud.scale, self._wanted)
+
     def uniform_points(self) -> int | None:
-        """Number of points that every cloud has, or None where they differ."""
+        """Number of points that every cloud has; None where they differ, or rows may be left out."""
+        if self.found.absent or self._wanted.missing is not None or self._wanted.counts == "until_repeat":
+            return None
         sizes: set[int] = set()
         for plan in self._plans:
             with plan.open() as file:
@@ -124,7 +147,7 @@ def open_clouds(paths: Sequence[Path], wanted: CloudSettings, carry: Sequence[st
             if note not in logged:
                 log.info("%s: %s", plan.path, note)
         logged |= set(plan.found.notes)
-    yield Clouds(plans)
+    yield Clouds(plans, wanted)
 
 
 def _make_plan(path: Path, wanted: CloudSettings, carry: Sequence[str]) -> _Plan:

@@ -21,6 +21,10 @@ class Part(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def scale(self) -> Scale:
+        """Factors along x, y, z from the file's numbers to data.unit."""
+
     def pieces(self, file: Any, start: int, stop: int) -> Iterator[Piece]:
         """Yield (key, points (n, 3) in data.unit, attributes) of the clouds start <= i < stop."""
 
@@ -37,6 +41,7 @@ class Found:
         key: data.key that finds the same; empty for CSV.
         columns: data.columns that are the same; empty where the layout has none.
         group_by: "none" where a table could be cut but is one cloud; None where nothing is cut by a column.
+        absent: whether the file itself says that some of its rows are no points; they come as NaN.
         unit_found: the unit that the file states, None if it states none.
         scale: factors from the file's numbers to data.unit.
         notes: what was decided, and why.
@@ -48,6 +53,8 @@ class Found:
     group_by: str | None = None
     offsets: str | None = None
     counts: str | None = None
+    mask: str | None = None
+    absent: bool = False
     tile: tuple[float, ...] | None = None
     unit_found: str | None = None
     scale: Scale = UNSCALED

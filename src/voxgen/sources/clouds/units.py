@@ -1,11 +1,6 @@
 """Units of length: what files state, where formats keep the size of a pixel, and the scale to data.unit."""
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
@@ -69,6 +64,10 @@ def find_scale(
     """
     stated = join_units(texts)
     if wanted.scale is not None:
+        if not isinstance(wanted.scale, tuple) and len(set(texts)) > 1:
+            raise InputError(
+                f"{where}: its axes are in {stated}, but data.scale is one factor; give one for each of them"
+            )
         scale = wanted.scale if isinstance(wanted.scale, tuple) else (wanted.scale,) * 3
         beside = f", the file says {stated}" if stated else ""
         notes.append(f"scale {_format(scale)} from data.scale{beside}")
@@ -96,59 +95,6 @@ def join_units(texts: Units) -> str | None:
     return str(texts[0]) if len(set(texts)) == 1 else ", ".join(text or "no unit" for text in texts)
 
 
-def is_picasso(path: str, fields: Sequence[str]) -> bool:
-    """Whether these are records of localisations as Picasso writes them, x and y in camera pixels."""
-    return path == "/locs" and {"frame", "x", "y"} <= set(fields) and bool({"photons", "lpx"} & set(fields))
-
-
-def read_picasso_pixel(path: Path, notes: list[str]) -> float | None:
-    """Size of a camera pixel [nm] from the YAML file of the same stem; None without one.
-
-    Raises:
-        InputError: its documents state several sizes, or it is not YAML.
-    """
-    sidecar = path.with_suffix(".yaml")
-    if not sidecar.is_file():
-        notes.append(f"no {sidecar.name} beside the file, which would state the size of a pixel")
-        return None
-    try:
-        documents = [part for part in yaml.safe_load_all(sidecar.read_text()) if isinstance(part, dict)]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{sidecar}: cannot be read as YAML ({error}); set data.scale, or mend the file"
-        ) from None
-    sizes, cameras = (_list_sizes(documents, name) for name in ("Pixelsize", "Camera.Pixelsize"))
-    if len(sizes) > 1:
-        listed = " and ".join(f"{size:g}" for size in sizes)
-        raise InputError(f"{sidecar}: Pixelsize is {listed} nm, expected one size; set data.scale")
-    if not sizes:
-        notes.append(f"{sidecar.name} states no Pixelsize")
-        return None
-    notes.append(f"pixel size {sizes[0]:g} nm from {sidecar.name}")
-    if set(cameras) - set(sizes):
-        listed = ", ".join(f"{size:g}" for size in cameras)
-        notes.append(f"{sidecar.name} also states Camera.Pixelsize {listed} nm, which is not used")
-    return sizes[0]
-
-
-def is_storm_analysis(file: Any) -> bool:
-    """Whether storm-analysis wrote the file: x and y in camera pixels, z in um."""
-    return "sa_type" in file.attrs and "pixel_size" in file.attrs
-
-
-def read_storm_pixel(file: Any, notes: list[str]) -> float:
-    """Size of a camera pixel [nm] that storm-analysis states."""
-    size = float(file.attrs["pixel_size"])
-    notes.append(f"storm-analysis: x, y in pixels of {size:g} nm, z in um")
-    return size
-
-
-def _list_sizes(documents: Sequence[dict[str, Any]], name: str) -> list[float]:
-    stated = [part.get(name) for part in documents]
-    numbers = [size for size in stated if isinstance(size, int | float) and not isinstance(size, bool)]
-    return sorted({float(size) for size in numbers if size > 0})
-
-
 def _find_factor(text: str | None, unit: str, where: str, pixel: float | None) -> float:
     if text is None or _normalise(text) in UNITLESS or (unit == "unitless" and is_unit(text)):
         return 1.0
@@ -157,7 +103,8 @@ def _find_factor(text: str | None, unit: str, where: str, pixel: float | None) -
             return pixel * convert("nm", unit)
         raise InputError(
             f"{where}: coordinates are in {text} of unknown size, expected {unit}; "
-            f"set data.scale to the size of a pixel [{unit}]"
+            f"set data.scale to the size of a pixel [{unit}], "
+            "or for a z in another unit to [SIZE, SIZE, FACTOR]"
         )
     if _normalise(text) not in POWERS:
         raise InputError(

@@ -14,11 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from voxgen.errors import InputError
 from voxgen.io.files import replacing
+from voxgen.io.hdf5_writing import new_hdf5
 from voxgen.settings.clouds import CloudSettings
-from voxgen.sources.clouds.choosing import Choice
+from voxgen.sources.clouds.candidates import Choice
 from voxgen.sources.clouds.columns import split_unit
 from voxgen.sources.clouds.cutting import Runs, Scattered
-from voxgen.sources.clouds.datasets import H5Table, Ragged, Stack
+from voxgen.sources.clouds.datasets import H5Table, Ragged, Stack, type_of
 from voxgen.sources.clouds.hdf5 import join, parent
 from voxgen.sources.clouds.parts import UNSCALED, Found, Scale
 from voxgen.sources.clouds.units import Units, is_pixels
@@ -82,12 +83,12 @@ def find_form(
     else:
         cut = isinstance(part, Scattered) or (isinstance(part, Runs) and part.edges is not None)
         layout = "table" if cut else "groups"
-    kind = choice.kind if choice.kind == "records" or choice.kind == "axes" else "matrix"
+    kind: Literal["matrix", "records", "axes"] = "matrix"
+    if choice.kind == "table":
+        kind = "axes" if choice.catalog.dataset(member) is None else "records"
     key = _number(choice.key, member) if layout == "groups" else member.strip("/")
     unit, scale = _state_unit(axes, units, found.scale, wanted)
-    return Form(
-        layout, key, unit, _find_dtype(file[member], axes), scale, _name_ids(file, part, found), kind, axes
-    )
+    return Form(layout, key, unit, _find_dtype(file, part), scale, _name_ids(file, part, found), kind, axes)
 
 
 def write_clouds(
@@ -104,7 +105,7 @@ def write_clouds(
     Raises:
         InputError: the layout is stacked and the clouds differ in size, or there is none.
     """
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(path) as temporary, new_hdf5(temporary) as file:
         count = -1
         for count, cloud in enumerate(clouds):
             points = np.asarray(cloud).reshape(-1, 3) / np.array(form.scale)
@@ -167,14 +168,13 @@ def _state_unit(
     return wanted.unit, (factors[0], factors[1], factors[2])
 
 
-def _find_dtype(item: Any, axes: tuple[int | str, ...]) -> np.dtype[Any]:
+def _find_dtype(file: Any, part: H5Part) -> np.dtype[Any]:
     """The floating type that holds x, y and z of the file; float32 for integers."""
-    if isinstance(item, h5py.Group):
-        types = [item[name].dtype for name in axes]
-    elif item.dtype.names is not None:
-        types = [item.dtype[name] for name in axes]
+    if isinstance(part, Runs | Scattered):
+        assert isinstance(part.table, H5Table)
+        types = [type_of(file, column) for column in part.table.axes]
     else:
-        types = [np.dtype(h5py.check_vlen_dtype(item.dtype) or item.dtype)]
+        types = [np.dtype(h5py.check_vlen_dtype(file[part.key].dtype) or file[part.key].dtype)]
     floats = [dtype for dtype in types if dtype.kind == "f"]
     return np.result_type(*floats) if len(set(floats)) > 1 else floats[0] if floats else np.dtype(np.float32)
 
@@ -184,8 +184,10 @@ def _name_ids(file: Any, part: H5Part, found: Found) -> str:
     if isinstance(part, Stack) and found.counts is not None:
         return found.counts.removeprefix(join(parent(part.key), ""))
     if isinstance(part, Scattered) and isinstance(part.table, H5Table):
-        path, field = part.table.locate(file, str(found.group_by)) or ("cloud", None)
-        return field or path.removeprefix(join(part.table.home, ""))
+        column = part.table.locate(file, str(found.group_by))
+        if column is not None and not column.field and column.number is None:
+            return column.path.removeprefix(join(part.table.home, ""))
+        return str(found.group_by)
     return "cloud"
 
 
