@@ -59,8 +59,38 @@ def test_scans_of_a_folder_a_pattern_and_a_list(tmp_path: Path, settings: Settin
     (tmp_path / "in/list.csv").write_text("patient,file\n7,b.nii.gz\n")
     with pytest.raises(InputError, match=r"in/list\.csv: columns patient, file, expected one called path"):
         found(settings, "nifti", "in/list.csv")
+    touched(tmp_path, "in/c #2.NII.GZ", "in/deep/d.nii", "in/._x.nii.gz")
+    assert found(settings, "nifti", "in") == [*both, "in/c #2.NII.GZ"]
+    (tmp_path / "in/list.txt").write_text("c #2.NII.GZ\n/home/joe/in/b.nii.gz # moved\ndeep\\d.nii\n")
+    assert found(settings, "nifti", "in/list.txt") == ["in/c #2.NII.GZ", "in/b.nii.gz", "in/deep/d.nii"]
+    touched(tmp_path, "in/B.nii")
+    with pytest.raises(InputError, match=r"in/B\.nii and in/b\.nii\.gz have the same name"):
+        found(settings, "nifti", "in")
+    (tmp_path / "in/B.nii").unlink()
     touched(tmp_path, "in/a.nii.gz")
     with pytest.raises(InputError, match=r"in/a\.nii and in/a\.nii\.gz have the same name"):
+        found(settings, "nifti", "in")
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("a.hdr", "nibabel.*Analyze does not say which side is left"),
+        ("brain.MGZ", "mri_convert"),
+        ("a.nrrd", "SimpleITK"),
+        ("slice.dcm", "dcm2niix"),
+        ("a.nii.bz2", "into .nii"),
+        (
+            "sub-01/anat/T1w.nii.gz",
+            r"below, such as in/sub-01/anat/T1w\.nii\.gz: give its folder or a pattern",
+        ),
+    ],
+)
+def test_other_formats_and_folders_below_are_named(
+    tmp_path: Path, settings: Settings, name: str, help: str
+) -> None:
+    touched(tmp_path, f"in/{name}", "in/notes.json")
+    with pytest.raises(InputError, match=rf"in names no \.nii or \.nii\.gz file.*{help}"):
         found(settings, "nifti", "in")
 
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -16,11 +17,12 @@ TRAIN_AUTOENCODER = "results/autoencoder/model.safetensors"
 class Project:
     """A copy of the workflow and the package, so that a test may edit both."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path = ROOT) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         for name in ("Snakefile", "Makefile", "workflow", "config", "profiles", "envs", "src"):
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-            copy(ROOT / name, folder / name)
+            copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+            copy(root / name, folder / name)
 
     def copied(self, folder: Path) -> "Project":
         """The same project with its results in another folder."""
@@ -38,11 +40,13 @@ class Project:
         environment = os.environ | {"PYTHONPATH": str(self.folder / "src"), "OMP_NUM_THREADS": "1"}
         return line, environment
 
-    def run(self, *arguments: str, overlay: dict | None = None) -> subprocess.CompletedProcess[str]:
-        """Run Snakemake to its end; stdout holds both streams."""
+    def run(
+        self, *arguments: str, overlay: dict | None = None, under: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run Snakemake to its end, as what the command `under` starts; stdout holds both streams."""
         line, environment = self.command(*arguments, overlay=overlay)
         return subprocess.run(
-            line,
+            [*under, *line],
             cwd=self.folder,
             env=environment,
             text=True,

@@ -45,11 +45,11 @@ def write_run(results: Path) -> Path:
 
 def write_cells(path: Path) -> Path:
     """A cloud in um, one whose points are not finite, and an empty one."""
-    clouds = {"first": np.random.default_rng(0).random((50, 3)), "holes": np.full((2, 3), np.nan)}
+    clouds = np.random.default_rng(0).random((50, 3)), np.full((2, 3), np.nan), np.zeros((0, 3))
     with h5py.File(path, "w") as file:
-        for name, points in {**clouds, "nothing": np.zeros((0, 3))}.items():
-            file[f"cell_{name}/points"] = points
-            file[f"cell_{name}/points"].attrs["unit"] = "um"
+        for row, points in enumerate(clouds):
+            file[f"cell_{row}/points"] = points
+            file[f"cell_{row}/points"].attrs["unit"] = "um"
     return path
 
 

@@ -2,6 +2,8 @@
 
 import ast
 import inspect
+import json
+import os
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any, get_type_hints
 import pytest
 import yaml
 from snakemake.api import SnakemakeApi
+from snakemake.iocontainers import Wildcards
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 from adapter import arguments
@@ -42,12 +45,13 @@ def jobs(folder: Path, **overlay: Any) -> dict[str, SimpleNamespace]:
 
 
 def job_of(rule: Any, names: dict[str, Any]) -> SimpleNamespace:
+    wildcards = {wildcard: names["EXAMPLE"][wildcard] for wildcard in rule.wildcard_names}
     return SimpleNamespace(
         rule=rule.name,
         input=rule.expand_input(names["EXAMPLE"])[0],
         output=rule.expand_output(names["EXAMPLE"])[0],
-        wildcards={wildcard: names["EXAMPLE"][wildcard] for wildcard in rule.wildcard_names},
-        params=SimpleNamespace(science=rule.params.science(None)),
+        wildcards=wildcards,
+        params=SimpleNamespace(science=rule.params.science(Wildcards(fromdict=wildcards))),
         config=names["config"],
         threads=1,
         declared=names["DECLARED"][rule.name],
@@ -144,3 +148,68 @@ def test_a_stage_is_stale_with_one_that_it_follows_at_any_distance(
     other = jobs(tmp_path, data={"synthetic": {"diameter": 26.0}})
     differing = {name for name, job in sources["clouds"].items() if job.params != other[name].params}
     assert differing == set(other) - {"fix_grid"}
+
+
+CLOUDS = {"source": "h5", "files": {"a": "a{1}.h5", "b": "b.h5"}}
+TABLES = {**CLOUDS, "source": "csv"}
+TASK = {"source": "decathlon", "files": {"a": "task"}}
+LISTED = {"source": "nifti", "files": {"a": "list.csv"}}
+NOT_OF_CLOUDS = {"simulate", "fix_grid"}
+NOT_OF_SCANS = {"simulate_spheres", "fix_grid", "download"}
+OF_TRAINED = {"encode_latents", "scale_factor", "train_diffusion", "draw_samples", "sample"}
+OF_SCORES = {"evaluate_samples", "plot_spectrum", "summarise", "report", "check_verdict"}
+BROUGHT = {  # the data, what is replaced, and what does not follow it
+    "a raw file": (CLOUDS, "a{1}.h5", NOT_OF_CLOUDS),
+    "a raw file of another name": (CLOUDS, "b.h5", NOT_OF_CLOUDS | {"index_clouds", "voxelize"}),
+    "a sidecar": (CLOUDS, "a{1}.yml", NOT_OF_CLOUDS),
+    "a sidecar of a table": (TABLES, "a{1}.yaml", NOT_OF_CLOUDS),
+    "an image": (TASK, "task/imagesTr/one.nii", NOT_OF_SCANS),
+    "a table of contents": (TASK, "task/dataset.json", NOT_OF_SCANS),
+    "a list": (LISTED, "list.csv", NOT_OF_SCANS),
+    "a scan": (LISTED, "task/imagesTr/one.nii", NOT_OF_SCANS),
+}
+
+
+@pytest.fixture
+def brought(tmp_path: Path) -> Path:
+    """A folder with files from elsewhere."""
+    listed = {
+        "name": "t",
+        "modality": {"0": "MRI"},
+        "training": [{"image": "imagesTr/one.nii", "label": "-"}],
+    }
+    contents = {
+        "task/dataset.json": json.dumps(listed),
+        "list.csv": "path\ntask/imagesTr/one.nii\n",
+        "weights.pth": "PK",
+    }
+    others = ("a{1}.h5", "b.h5", "task/imagesTr/one.nii", "trained/config.json", "trained/model.safetensors")
+    for name, content in {**contents, **dict.fromkeys(others, "")}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def differing(folder: Path, replaced: str, **overlay: Any) -> tuple[set[str], set[str]]:
+    """The rules whose params a file of an older date changes, and all rules."""
+    before = jobs(folder, **overlay)
+    (folder / replaced).touch()
+    os.utime(folder / replaced, (1e9, 1e9))
+    after = jobs(folder, **overlay)
+    return {name for name in before if before[name].params != after[name].params}, set(before)
+
+
+@pytest.mark.parametrize("case", BROUGHT)
+def test_a_file_from_elsewhere_with_an_older_date_makes_stale_what_follows(case: str, brought: Path) -> None:
+    data, name, others = BROUGHT[case]
+    stale, known = differing(brought, name, data=data, machine={"shards_per_file": 1})
+    assert known - stale == others
+
+
+def test_another_trained_model_or_weights_make_stale_what_follows(brought: Path) -> None:
+    overlay = {"autoencoder": {"source": "trained"}, "evaluation": {"medicalnet": "weights.pth"}}
+    stale, _ = differing(brought, "trained/config.json", **overlay)
+    assert stale >= OF_TRAINED | OF_SCORES
+    assert not stale & {"collect_voxels", "train_autoencoder", "measure_loader"}
+    stale, _ = differing(brought, "weights.pth", **overlay)
+    assert stale == OF_SCORES
