@@ -7,13 +7,20 @@ import re
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Thread
+from types import SimpleNamespace
 
+from voxgen.io.denied import denied_in_words
+from voxgen.io.files import size_and_date
+from voxgen.io.plain_paths import path_as_given, plain_path
 from voxgen.io.shards import Shard, shards
 from voxgen.machine.environment import store_environment
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
+from voxgen.sources.decathlon import read_task
 from voxgen.sources.raw_files import (
     LISTS,
     model_folder,
@@ -35,14 +42,47 @@ def refusals(hint=""):
 def found_files():
     """The files behind each raw source."""
     return {
-        name: source_files(SETTINGS.data, name, given)
+        name: [
+            plain_path(readable(file))
+            for file in source_files(SETTINGS.data, name, given)
+        ]
         for name, given in raw_sources(SETTINGS.data, Path("results")).items()
     }
 
 
+def readable(file):
+    """The file, unless it is there and cannot be read."""
+    if not os.access(file, os.R_OK) and Path(file).exists():
+        raise ValueError(f"{file}: cannot be read; mend its permissions")
+    return file
+
+
+def found_sidecars():
+    """The YAML files beside the raw files of each source, in which Picasso keeps the size of a pixel."""
+    return {
+        name: [
+            plain_path(str(beside))
+            for file in map(path_as_given, files)
+            for ending in (".yaml", ".yml")
+            if (beside := Path(file).with_suffix(ending)).is_file()
+        ]
+        for name, files in FILES.items()
+        if SOURCE in ("h5", "csv")
+    }
+
+
+def found_images():
+    """The images of each decathlon task that lies here already."""
+    given = SETTINGS.data.files if SETTINGS.data.source == "decathlon" else {}
+    return {
+        name: [plain_path(str(scan)) for scan in read_task(Path(task)).scans]
+        for name, task in given.items()
+    }
+
+
 def science(stage, *paths, **renamed):
-    """What Snakemake compares for a stage: the settings that it is given, a digest of its formulas, and
-    one of the same for the stages that it follows.
+    """What Snakemake compares for a stage: the settings that it is given, a digest of its formulas, one of
+    the same for the stages that it follows, and one of the files from elsewhere that all these read.
 
     A path of the settings fills the stage's parameter that is called as its last part, or as its keyword.
     Snakemake forgets what a failed job was made of, so a stage itself must know that something
@@ -51,23 +91,60 @@ def science(stage, *paths, **renamed):
     DECLARED[stage] = {path.rpartition(".")[2]: path for path in paths} | renamed
 
     def given(wildcards):
-        return canonical_science(stage)
+        return canonical_science(stage, brought_files(stage, tuple(wildcards.items())))
 
     return given
 
 
 @cache
-def canonical_science(stage):
+def canonical_science(stage, files):
     """The canonical string of a stage; all rules are known once Snakemake asks for it."""
-    before = "".join(canonical_science(other) for other in followed(stage))
+    before = "".join(canonical_science(other, "") for other in followed(stage))
     return canonical(
         SETTINGS,
         DECLARED[stage],
         formulas=formula_digest(f"voxgen.stages.{stage}"),
+        files=files,
         after=sha256(before.encode()).hexdigest()[:16],
     )
 
 
+@cache
+def brought_files(stage, job):
+    """A digest of size and date of the files that are not made here, and that the job of a stage with these
+    wildcards reads, or one that it follows; empty where there are none.
+
+    Snakemake itself sees only a date that is newer than that of what was made.
+    """
+    read = read_by(stage, SimpleNamespace(**dict(job)))
+    brought = [size_and_date(file) for file in read if not lies_in_results(file)]
+    brought += [
+        brought_files(other, each)
+        for other in followed(stage)
+        for each in jobs_of(other, dict(job))
+    ]
+    if not any(brought):
+        return ""
+    return sha256("\n".join(brought).encode()).hexdigest()[:16]
+
+
+def read_by(stage, wildcards):
+    """The files that a job reads; names in those that are made here are not filled in."""
+    for given in workflow.get_rule(stage).input:
+        files = given(wildcards) if callable(given) else given
+        yield from [files] if isinstance(files, str) else files
+
+
+def jobs_of(stage, wildcards):
+    """The wildcards of those jobs of a stage that a job with `wildcards` may follow."""
+    names = sorted(workflow.get_rule(stage).wildcard_names)
+    values = (
+        [wildcards[name]] if name in wildcards else WILDCARDS[name] for name in names
+    )
+    return [tuple(zip(names, each)) for each in product(*values)]
+
+
+@cache
 def followed(stage):
     """The stages that make what a stage reads.
 
@@ -84,6 +161,30 @@ def followed(stage):
 def lies_in_results(file):
     """Whether a file may be made here; thousands of raw ones need not be asked about."""
     return file.startswith("results/")
+
+
+def refuse_braces(folder):
+    """Stop in a folder whose path Snakemake would take for a pattern, when it looks for its locks."""
+    if re.search(r"{.*}", str(folder)):
+        raise WorkflowError(
+            f"{folder}: Snakemake takes what stands between {{ and }} for a wildcard; "
+            "rename the folder, or name another one by --directory"
+        )
+
+
+def try_folder(folder):
+    """Stop where nothing can be stored, before something else says so in its own words."""
+    try:
+        Path(folder).mkdir(exist_ok=True)
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"voxgen")
+    except FileExistsError:
+        raise WorkflowError(
+            f"{folder}: no folder; remove it, or make the folder that it leads to"
+        ) from None
+    except OSError as error:
+        words = denied_in_words(OSError(error.errno, error.strerror), folder)
+        raise WorkflowError(words or f"{folder}: {error.strerror}") from None
 
 
 def hold_folder():
@@ -110,7 +211,9 @@ def note_environment():
 
 def model_files(folder):
     """The files of a trained model, to be read together."""
-    return [f"{folder}/model.safetensors", f"{folder}/config.json"]
+    return [
+        plain_path(f"{folder}/{name}") for name in ("model.safetensors", "config.json")
+    ]
 
 
 def split_files(split):
@@ -148,9 +251,8 @@ def raw_input(wildcards):
 
 
 def sidecar_input(wildcards):
-    """The YAML files beside HDF5 files, in which Picasso keeps the size of a pixel."""
-    beside = [Path(file).with_suffix(".yaml") for file in FILES[wildcards.name]]
-    return [str(path) for path in beside if SOURCE == "h5" and path.is_file()]
+    """The YAML files beside the files of a raw source."""
+    return SIDECARS.get(wildcards.name, [])
 
 
 def shard_input(wildcards):
@@ -161,21 +263,34 @@ def shard_input(wildcards):
     return files[Shard.named(wildcards.shard).part(len(files))]
 
 
+def image_input(wildcards):
+    """The images of one shard of a decathlon task, which its table of contents names."""
+    images = IMAGES.get(wildcards.name, [])
+    return images[Shard.named(wildcards.shard).part(len(images))]
+
+
 def listing_input(wildcards):
     """The list that names the scans, where there is one."""
     given = SETTINGS.data.files.get(wildcards.name, "")
-    return given if SOURCE == "nifti" and given.endswith(LISTS) else []
+    return plain_path(given) if SOURCE == "nifti" and given.endswith(LISTS) else []
 
 
+refuse_braces(Path.cwd())
+try_folder(".snakemake")
+if os.path.lexists("results"):
+    try_folder("results")
 with refusals():
     SETTINGS = load_settings(config)
 MACHINE = SETTINGS.machine
 with refusals(f"; paths start at {Path.cwd()}"):
     FILES = found_files()
 with refusals():
-    MEDICALNET = weights_file(SETTINGS.evaluation.medicalnet) or []
+    IMAGES = found_images()
+    WEIGHTS = weights_file(SETTINGS.evaluation.medicalnet)
+MEDICALNET = [] if WEIGHTS is None else plain_path(WEIGHTS)
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
+SIDECARS = found_sidecars()
 KIND = "clouds" if MAKES_CLOUDS else "volumes"
 VERDICT = "results/evaluation/verdict.txt" if SETTINGS.gates.stop_on_fail else []
 TRAIN_BOUNDS = MAKES_CLOUDS and SETTINGS.data.grid.bounds == "train"
@@ -193,12 +308,13 @@ with refusals(f"; paths start at {Path.cwd()}"):
     )
 PRIOR = model_files("results/prior")
 TRAININGS = ("autoencoder", "prior") if TRAINS_AUTOENCODER else ("prior",)
-EXAMPLE = {
-    "name": next(iter(FILES)),
-    "shard": str(SHARDS[0]),
-    "split": SPLITS[0],
-    "training": TRAININGS[-1],  # it follows the other
+WILDCARDS = {
+    "name": list(FILES),
+    "shard": list(map(str, SHARDS)),
+    "split": SPLITS[:1],
+    "training": TRAININGS[-1:],  # it follows the other
 }
+EXAMPLE = {name: values[0] for name, values in WILDCARDS.items()}
 DECLARED = {}
 GPUS = int(MACHINE.device == "cuda")
 
@@ -211,5 +327,6 @@ wildcard_constraints:
 
 
 onstart:
+    try_folder("results")
     hold_folder()
     note_environment()

@@ -37,6 +37,7 @@ rule download:
 rule prepare_volumes:
     """Bring one shard of a raw source's volumes onto the grid."""
     input:
+        image_input,
         raw=shard_input,
         listing=listing_input,
         grid="results/voxels/shards/grid.json",

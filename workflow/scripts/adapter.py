@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -17,6 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 import __main__
 from voxgen.errors import InputError
+from voxgen.io.denied import denied_in_words
+from voxgen.io.plain_paths import path_as_given
 from voxgen.io.shards import Shard
 from voxgen.settings.loading import given_by, load_settings
 
@@ -33,7 +35,8 @@ log = logging.getLogger("voxgen")
 def job() -> Iterator[Call]:
     """Yield what calls the job's stage, which is to be imported inside: threads are set before.
 
-    An InputError ends the job with its message alone, anything else with a traceback; both go to the log.
+    An InputError ends the job with its message alone, and so does a disk that denies something; anything else
+    with a traceback. All go to the log.
     """
     this = __main__.snakemake  # Snakemake puts it before a script
     with _ended_clearly(this):
@@ -65,8 +68,8 @@ def arguments(stage: Stage, this: Any, **more: Any) -> dict[str, Any]:
         outputs = {"out": this.output}
     settings = load_settings(this.config)
     machine = settings.machine.model_copy(update={"threads": _threads(this)})
-    files = [*this.input.items(), *outputs.items()]
-    given = [(name, _files(value, hints.get(name))) for name, value in files]
+    inputs = [(name, _as_given(value)) for name, value in this.input.items()]
+    given = [(name, _files(value, hints.get(name))) for name, value in (*inputs, *outputs.items())]
     given += [(name, _word(value, hints[name])) for name, value in this.wildcards.items() if name in hints]
     given += [*given_by(settings, this.params.science).items(), *more.items()]
     given += [("machine", machine)] if "machine" in hints else []
@@ -80,6 +83,10 @@ def arguments(stage: Stage, this: Any, **more: Any) -> dict[str, Any]:
 def _refuse(rule: str, names: Iterable[str], why: str) -> None:
     for name in sorted(names):
         raise TypeError(f"rule {rule}, parameter {name}: {why}")
+
+
+def _as_given(value: str | Sequence[str]) -> str | list[str]:
+    return path_as_given(value) if isinstance(value, str) else list(map(path_as_given, value))
 
 
 def _files(value: str | Sequence[str], hint: Any) -> Any:
@@ -113,17 +120,32 @@ def _threads(this: Any) -> int:
 
 @contextmanager
 def _ended_clearly(this: Any) -> Iterator[None]:
-    """Log to the rule's log, and end with what is wrong."""
+    """Log to the rule's log, and end with what is wrong; a disk may deny any stage something."""
     os.environ["OMP_NUM_THREADS"] = str(_threads(this))
-    handlers: list[logging.Handler] = [logging.FileHandler(this.log[0], mode="w"), logging.StreamHandler()]
+    if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 (there may be no home at all)
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake/matplotlib").absolute()))
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)
+    logging.raiseExceptions = False  # a disk that is full takes no log either
     logging.basicConfig(
-        level=logging.INFO, handlers=handlers, format=f"%(asctime)s {this.rule}: %(message)s", force=True
+        level=logging.INFO,
+        handlers=[logging.StreamHandler(), *_log_file(this.log[0])],
+        format=f"%(asctime)s {this.rule}: %(message)s",
+        force=True,
     )
     try:
         yield
     except InputError as error:
         log.error("%s", error)
         sys.exit(1)
-    except Exception:
-        log.exception("failed")
+    except Exception as error:
+        message = denied_in_words(error, Path(os.path.commonpath(this.output)))
+        if message is None:
+            log.exception("failed")
+        else:
+            log.error("%s", message)
         sys.exit(1)
+
+
+def _log_file(path: str) -> Iterator[logging.Handler]:
+    with suppress(OSError):
+        yield logging.FileHandler(path, mode="w")
