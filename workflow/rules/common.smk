@@ -72,10 +72,13 @@ def found_sidecars():
 
 
 def found_images():
-    """The images of each decathlon task that lies here already."""
+    """The images of each case of each decathlon task that lies here already."""
     given = SETTINGS.data.files if SETTINGS.data.source == "decathlon" else {}
     return {
-        name: [plain_path(str(scan)) for scan in read_task(Path(task)).scans]
+        name: [
+            [plain_path(str(image)) for image in case.images]
+            for case in read_task(Path(task)).cases
+        ]
         for name, task in given.items()
     }
 
@@ -265,8 +268,9 @@ def shard_input(wildcards):
 
 def image_input(wildcards):
     """The images of one shard of a decathlon task, which its table of contents names."""
-    images = IMAGES.get(wildcards.name, [])
-    return images[Shard.named(wildcards.shard).part(len(images))]
+    cases = IMAGES.get(wildcards.name, [])
+    part = cases[Shard.named(wildcards.shard).part(len(cases))]
+    return [image for case in part for image in case]
 
 
 def listing_input(wildcards):
