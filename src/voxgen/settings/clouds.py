@@ -52,6 +52,16 @@ class CloudSettings(Section):
     unit: Unit = Field(description="unit of the coordinates in all that voxgen makes")
     min_points: Count = Field(description="clouds with fewer points are bad; tiles with fewer are background")
 
+    @property
+    def columns_are_numbers(self) -> bool:
+        """Whether columns are given, and by their numbers."""
+        return self.columns is not None and all(isinstance(column, int) for column in self.columns)
+
+    def named(self, setting: str) -> str | None:
+        """What a setting names in the files; None where it is null or a word of its own."""
+        value = getattr(self, setting)
+        return None if value in (None, "none", "until_repeat") else str(value)
+
     @model_validator(mode="after")
     def _counts_of_axes(self) -> Self:
         if self.columns is not None and len(self.columns) not in (2, 3):

@@ -85,11 +85,12 @@ def find_groups(catalog: Catalog, wanted: CloudSettings, doubts: list[str]) -> l
     """Groups whose paths differ in digits alone that are tables with one dataset per axis, or data frames."""
     classes: dict[str, list[str]] = {}
     for group in catalog.groups:
-        if axes_of_group(catalog, group, wanted):
+        if axes_of_lists(catalog, list_columns(catalog, group), wanted):
             classes.setdefault(_star(group), []).append(group)
     found = []
     for groups in classes.values():
-        columns, axes = list_columns(catalog, groups[0]), axes_of_group(catalog, groups[0], wanted)
+        columns = list_columns(catalog, groups[0])
+        axes = axes_of_lists(catalog, columns, wanted)
         units = [catalog.unit_of(columns[name].path) for name in axes]
         rows = catalog.dataset(columns[axes[0]].path)
         said = f"{groups[0].lstrip('/')}/{{{','.join(axes)}}} {rows and rows.shape}{_count_more(groups)}"
@@ -97,7 +98,7 @@ def find_groups(catalog: Catalog, wanted: CloudSettings, doubts: list[str]) -> l
             doubts.append(f"{said}, by its name something else")
         elif not all(map(may_be_length, units)):
             doubts.append(f"{said}, in {name_some(dict.fromkeys(filter(None, units)))}")
-        elif field_of := say_field(catalog, groups[0], axes):
+        elif field_of := say_field(catalog, groups[0], columns, axes):
             doubts.append(f"{said}, {field_of}")
         else:
             rank = (len(axes) == 3 or wanted.z is not None, True, True)
@@ -129,9 +130,8 @@ def open_cells(catalog: Catalog, item: Item) -> Choice | None:
     return Choice("matrix", item.path.strip("/"), members, catalog, said, rank) if members else None
 
 
-def say_field(catalog: Catalog, group: str, axes: Sequence[str]) -> str:
+def say_field(catalog: Catalog, group: str, columns: Mapping[str, Column], axes: Sequence[str]) -> str:
     """What speaks for lists x, y, z that are the axes of a grid of values, not points; empty for nothing."""
-    columns = list_columns(catalog, group)
     lists = [catalog.dataset(columns[name].path) for name in axes]
     if any(item is None or columns[name].number is not None for item, name in zip(lists, axes, strict=True)):
         return ""
@@ -179,7 +179,7 @@ def kind_of(catalog: Catalog, item: Item, wanted: CloudSettings, strict: bool = 
             return "table"
         if columns and strict:
             return None
-    named = wanted.columns is not None and not all(isinstance(column, int) for column in wanted.columns)
+    named = wanted.columns is not None and not wanted.columns_are_numbers
     if strict and (named or item.shape[-1] > MOST_COLUMNS):
         return None
     return "stack" if len(item.shape) == 3 else "matrix"
@@ -190,9 +190,8 @@ def is_turned(item: Item) -> bool:
     return len(item.shape) in (2, 3) and item.shape[-2] == 3 and item.shape[-1] > MOST_COLUMNS
 
 
-def axes_of_group(catalog: Catalog, group: str, wanted: CloudSettings) -> list[str]:
-    """Names of x, y (and z) among the numbers in a group; empty unless they are of one length."""
-    columns = list_columns(catalog, group)
+def axes_of_lists(catalog: Catalog, columns: Mapping[str, Column], wanted: CloudSettings) -> list[str]:
+    """Names of x, y (and z) among the columns of a group that hold numbers; empty unless of one length."""
     items = {name: catalog.dataset(column.path) for name, column in columns.items()}
     numbers = {name: columns[name] for name, item in items.items() if item is not None and item.numeric}
     axes = _axes_of(numbers, wanted)

@@ -10,7 +10,7 @@ from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.candidates import (
     Choice,
     Kind,
-    axes_of_group,
+    axes_of_lists,
     find_cells,
     find_datasets,
     find_groups,
@@ -24,6 +24,7 @@ from voxgen.sources.clouds.columns import name_some
 from voxgen.sources.clouds.hdf5 import parent
 from voxgen.sources.clouds.meaning import holds_coordinates
 from voxgen.sources.clouds.misfits import refuse, say_nothing_fits, say_several, say_wrong_key
+from voxgen.sources.clouds.tables import list_columns
 
 
 def choose(file: Any, wanted: CloudSettings) -> Choice:
@@ -69,9 +70,11 @@ def _match(catalog: Catalog, key: str, wanted: CloudSettings) -> Choice:
         filled = (kind_of(catalog, item, wanted) for item in datasets if 0 not in item.shape)
         kind: Kind = next((found for found in filled if found is not None), "matrix")
         return Choice(kind, key, tuple(item.path for item in datasets), catalog)
-    groups = [path for path in items if axes_of_group(catalog, path, wanted)]
+    columns = {path: list_columns(catalog, path) for path in items}
+    axes = {path: axes_of_lists(catalog, columns[path], wanted) for path in items}
+    groups = [path for path in items if axes[path]]
     for group in groups[:1]:
-        if said := say_field(catalog, group, axes_of_group(catalog, group, wanted)):
+        if said := say_field(catalog, group, columns[group], axes[group]):
             raise InputError(f"{catalog.file.filename}: {group}: {said}; correct data.key")
     if not groups:
         raise InputError(say_wrong_key(catalog, key, wanted))

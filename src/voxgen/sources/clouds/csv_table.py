@@ -87,7 +87,7 @@ def plan_csv(
         InputError: the file is missing or not a table of numbers, or a setting does not fit it.
     """
     for name in ("key", "offsets", "counts", "mask"):
-        if getattr(wanted, name) not in (None, "none", "until_repeat"):
+        if wanted.named(name) is not None:
             raise InputError(
                 f"{path}: data.{name} is for HDF5 files, but data.source is csv; set data.{name} to null"
             )
@@ -140,8 +140,7 @@ def _hold_the_coordinates(names: Sequence[str], wanted: CloudSettings) -> bool:
 
 
 def _choose_axes(path: Path, text: TextTable, wanted: CloudSettings) -> tuple[int, ...]:
-    columns = wanted.columns
-    if columns is not None and all(isinstance(column, int) for column in columns):
+    if wanted.columns_are_numbers:
         return choose_numbered_axes(len(text.names), wanted, str(path))
     if not text.header:
         above = f" and the line above them is {text.preamble[-1][:60]!r}" if text.preamble else ""

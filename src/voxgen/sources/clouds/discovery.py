@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from voxgen.errors import InputError
 from voxgen.settings.clouds import CloudSettings
 from voxgen.sources.clouds.attributes import find_places, refuse_carried
-from voxgen.sources.clouds.candidates import Choice, axes_of_group, is_turned
+from voxgen.sources.clouds.candidates import Choice, axes_of_lists, is_turned
 from voxgen.sources.clouds.choosing import choose
 from voxgen.sources.clouds.columns import choose_named_axes, choose_numbered_axes, name_some, split_unit
 from voxgen.sources.clouds.cutting import Runs, Scattered
@@ -116,7 +116,7 @@ class _Planner:
         where, turned = f"{self.file.filename}: {member}", is_turned(item)
         clouds, width = item.shape[0], item.shape[1 if turned else 2]
         names = () if turned else name_columns(self.catalog, item)
-        if names and not _are_numbers(self.wanted.columns):
+        if names and not self.wanted.columns_are_numbers:
             axes = tuple(names.index(name) for name in choose_named_axes(names, self.wanted, where))
             units: Units = tuple(split_unit(names[i])[1] or self.catalog.unit_of(member) for i in axes)
         else:
@@ -150,7 +150,7 @@ class _Planner:
         if self.choice.kind == "table":
             columns = list_columns(self.catalog, member)
             if item is None:
-                columns = self._of_one_length(member, columns)
+                columns = self._of_one_length(columns)
             names = choose_named_axes(tuple(columns), self.wanted, where)
             axes = tuple(columns[name] for name in names)
             self.found.columns = names
@@ -192,9 +192,9 @@ class _Planner:
         number = names.index(name)
         return self.wanted.model_copy(update={"mask": str(number) if kept else f"not {number}"})
 
-    def _of_one_length(self, group: str, columns: Mapping[str, Column]) -> dict[str, Column]:
+    def _of_one_length(self, columns: Mapping[str, Column]) -> dict[str, Column]:
         """The columns as long as the axes; others beside are not of the table."""
-        axes = axes_of_group(self.catalog, group, self.wanted)
+        axes = axes_of_lists(self.catalog, columns, self.wanted)
         rows = count_rows(self.catalog, columns[axes[0]]) if axes else None
         return {name: column for name, column in columns.items() if count_rows(self.catalog, column) == rows}
 
@@ -203,11 +203,8 @@ class _Planner:
         asked = self.wanted.mask
         masks = [name for name in columns if split_words(name) & MASKS]
         if asked is None:
-            rows = slice(0, count_rows(self.catalog, next(iter(columns.values())))) if columns else slice(0)
-            read = dict(
-                zip(masks, read_columns(self.file, [columns[name] for name in masks], rows), strict=True)
-            )
-            _refuse_masks([name for name, values in read.items() if len(np.unique(values)) > 1], where)
+            varying = [name for name in masks if len(np.unique(self._read_all(columns[name]))) > 1]
+            _refuse_masks(varying, where)
         if asked in (None, "none"):
             return None
         name, kept = split_mask(str(asked))
@@ -222,7 +219,7 @@ class _Planner:
     def _cut(self, table: H5Table) -> Runs | Scattered:
         wanted, where = self.wanted, f"{self.file.filename}: {table.key}"
         alone = len(self.choice.members) == 1
-        asked = any(name not in (None, "none", "until_repeat") for name in (wanted.offsets, wanted.counts))
+        asked = wanted.named("offsets") or wanted.named("counts")
         if asked and (wanted.tile or wanted.group_by not in (None, "none")):
             other = "tile" if wanted.tile else "group_by"
             raise InputError(f"{where}: data.{other} and data.counts both tell clouds apart; give one")
@@ -268,10 +265,6 @@ def _refuse_masks(masks: Sequence[str], where: str) -> None:
         f"{where}: the column {name_some(masks)} may say which rows are points; set data.mask to its name, "
         "to not and its name, or to none"
     )
-
-
-def _are_numbers(columns: Sequence[int | str] | None) -> bool:
-    return columns is not None and all(isinstance(column, int) for column in columns)
 
 
 def _refuse_frames(points: NDArray[Any], where: str) -> None:

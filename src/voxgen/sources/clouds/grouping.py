@@ -38,8 +38,7 @@ def find_edges(
         InputError: data.offsets or data.counts does not fit, or several datasets could be the edges.
     """
     for way in NAMES:
-        asked = getattr(wanted, way)
-        if asked not in (None, "none", "until_repeat"):
+        if (asked := wanted.named(way)) is not None:
             path = find_named(file, member, home, asked, way)
             edges, expected = _to_edges(_load_integers(file, path, way), rows, way)
             if edges is None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import h5py
@@ -103,7 +103,7 @@ def _sort_candidates(
         if verdict != "untold":
             verdict, kept = _judge(file, padding, look(CHECKED))
         if verdict == "padding" or (verdict == "points" and lengths and _is_called_so(padding)):
-            sure.append(Padding(padding.path, padding.column, kept))
+            sure.append(replace(padding, kept=kept))
         elif verdict == "untold" and _is_called_so(padding):
             unsure.append(padding)
     return sure, unsure
