@@ -49,7 +49,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="module")
 def objective(settings: Settings) -> Objective:
-    return build_first_stage(settings.autoencoder.model_dump(mode="json")).objective()
+    return build_first_stage(settings.autoencoder.model_dump(mode="json"), (8, 8, 8)).objective()
 
 
 def kinds(flips: tuple[str, ...], rotations: tuple[str, ...]) -> set[bytes]:
@@ -139,7 +139,7 @@ def test_patches_lie_anywhere_in_training(stored: tuple[Path, Path], objective: 
     for epoch in range(60):
         batch = source.batch(np.arange(N), epoch)
         x = batch["volume"]
-        assert (x.shape, batch["noise"].shape) == ((N, 1, *PATCH), (N, 2, 2, 1, 4))
+        assert (x.shape, batch["noise"].shape) == ((N, 1, *PATCH), (N, 2, 2, 1, 1))
         seen += [place(patch, volumes[i]) for i, patch in enumerate(x[:, 0].numpy())]
     free = [range(size - part + 1) for size, part in zip(SHAPE, PATCH, strict=True)]
     assert set(seen) == set(product(*free))  # 63 places, 420 draws
@@ -325,7 +325,7 @@ def test_a_training_on_patches_reads_ahead_and_does_not_depend_on_the_machine(
         return read_volume(path)
 
     monkeypatch.setattr(stored_volumes, "read_volume", noted)
-    patches = trained_for(settings.autoencoder, epochs=2).model_copy(update={"patch": (4, 8, 4)})
+    patches = trained_for(settings.autoencoder, epochs=2).model_copy(update={"patch": (4, 8, 8)})
     weights = set()
     for cache, readers in ((1.0, 1), (1e-9, 3)):
         out = tmp_path / str(readers)

@@ -17,6 +17,7 @@ from voxgen.models.codec import Autoencoder, Codec, load_autoencoder
 from voxgen.models.first_stage.kl import KLAutoencoder, KLObjective
 from voxgen.models.first_stage.networks import AutoencoderKL
 from voxgen.models.folder import weights_digest
+from voxgen.models.kinds import build_first_stage
 from voxgen.models.levels import Level
 from voxgen.models.whitening import Whitening
 from voxgen.settings.sections import Settings
@@ -43,7 +44,8 @@ def objective(network: nn.Module, foreground: float, kl: float) -> KLObjective:
     """The loss of a network, with these weights."""
     losses = {"l1": {"weight": 1.0, "foreground": foreground}, "kl": {"weight": kl}}
     section = {"channels": [4], "attention_levels": [False], "latent_channels": 1}
-    stage = KLAutoencoder({"network": {**section, "res_blocks": 1, "norm_groups": 2}, "losses": losses})
+    section |= {"stem": [1, 1, 1], "res_blocks": 1, "norm_groups": 2}
+    stage = KLAutoencoder({"network": section, "losses": losses}, (5, 1, 1))
     return KLObjective(stage.with_network(network))
 
 
@@ -104,6 +106,24 @@ def test_a_standard_normal_posterior_costs_nothing() -> None:
     assert {name: value.item() for name, value in figures.items()} == {"loss": 0, "l1": 0, "kl": 0}
 
 
+def test_a_folder_of_before_there_were_stems_has_none(settings: Settings) -> None:
+    section = settings.autoencoder.kl.model_dump(mode="json")
+    section["network"]["stem"] = [1, 1, 1]
+    stems = KLAutoencoder(section, (8, 8, 8)).network.state_dict()
+    del section["network"]["stem"]
+    KLAutoencoder(section, (8, 8, 8)).network.load_state_dict(stems, strict=True)
+
+
+def test_new_posteriors_are_narrow_beside_their_means(settings: Settings) -> None:
+    """So that the decoder is told something from the first step on."""
+    torch.manual_seed(0)
+    stage = build_first_stage(settings.autoencoder.model_dump(mode="json"), (8, 8, 8))
+    with torch.no_grad():
+        mean, std = stage.encode(torch.rand(4, 1, 8, 8, 8))
+    assert std is not None
+    assert std.mean() < 0.5 * mean.std()
+
+
 @pytest.mark.parametrize("levels", [2, 3])
 def test_every_input_voxel_reaches_the_latent(levels: int) -> None:
     x = torch.rand(1, 1, 16, 16, 16, generator=torch.manual_seed(1)).requires_grad_()
@@ -137,7 +157,7 @@ def test_the_folder_builds_itself(
 
 def test_what_a_codec_gives(autoencoder: Autoencoder, volumes: np.ndarray) -> None:
     mean, std = autoencoder.encode(volumes)
-    assert mean.shape == std.shape == (6, 2, 4, 4, 4)
+    assert mean.shape == std.shape == (6, 2, 4, 4, 1)
     assert std.min() > 0
     reconstruction = autoencoder.reconstruct(volumes)
     assert reconstruction.shape == volumes.shape

@@ -17,7 +17,7 @@ from voxgen.settings.prior import PriorSettings
 from voxgen.settings.sections import Settings
 from voxgen.training.identity import state_folder
 
-VOLUME, LATENT = (8, 16, 4), (2, 4, 8, 4)
+VOLUME, LATENT = (8, 16, 8), (2, 4, 8, 4)
 STAGE = "voxgen.stages.train_autoencoder"
 
 every_first_stage = pytest.mark.parametrize("kind", FIRST_STAGES)
@@ -58,7 +58,7 @@ def shapes(kind: str, *, width: int = 1, edge: int = 2) -> Drawn:
 
 def first_stage(settings: Settings, kind: str) -> FirstStage:
     torch.manual_seed(0)
-    return build_first_stage({**settings.autoencoder.model_dump(mode="json"), "kind": kind})
+    return build_first_stage({**settings.autoencoder.model_dump(mode="json"), "kind": kind}, VOLUME)
 
 
 def prior(settings: Settings, kind: str) -> Prior:
@@ -104,7 +104,7 @@ def test_the_chosen_section_is_the_one_of_the_kind(settings: Settings) -> None:
 @every_first_stage
 def test_a_first_stage_shrinks_by_its_factors_and_back(settings: Settings, kind: str) -> None:
     stage, x = first_stage(settings, kind), torch.rand(2, 1, *VOLUME)
-    assert stage.factors == settings.autoencoder.chosen.network.factors
+    assert stage.factors == settings.autoencoder.factors(VOLUME)
     mean, spread = stage.encode(x)
     latent = tuple(size // factor for size, factor in zip(VOLUME, stage.factors, strict=True))
     assert mean.shape == (2, stage.latent_channels, *latent)

@@ -24,12 +24,16 @@ from voxgen.models.layers.blocks import (
     TimedResidualBlock,
 )
 from voxgen.models.layers.convolutions import Convolution, Upsampling
+from voxgen.models.layers.folding import folded, unfolded
 from voxgen.models.layers.norms import GroupNorm
+from voxgen.models.levels import NOT_FLAT, Flat, Level
 from voxgen.models.objective import Batch, Objective
 from voxgen.models.prior.diffusion import Diffusion
+from voxgen.models.prior.unet import Downsampling as Halving
 
 AUTOENCODER: dict[str, Any] = {
     "network": {
+        "stem": [1, 1, 1],
         "channels": [8, 16],
         "attention_levels": [False, True],
         "latent_channels": 2,
@@ -58,7 +62,7 @@ def objective(kind: str, edge: int = 4) -> tuple[Objective, Batch]:
     torch.manual_seed(0)
     latent, noise = torch.randn(2, 2, 2, edge, edge, edge)
     if kind == "autoencoder":
-        built = KLAutoencoder(AUTOENCODER).objective()
+        built = KLAutoencoder(AUTOENCODER, (8, 8, 8)).objective()
         built.model = monai_autoencoder(AUTOENCODER["network"])
         batch = {"volume": torch.rand(2, 1, 2 * edge, 2 * edge, 2 * edge), "noise": noise}
     else:
@@ -75,7 +79,7 @@ def own(monais: Objective, recompute: bool = False) -> Objective:
     """The objective with our network and the same weights, as trainings have it on a CPU."""
     made = copy.deepcopy(monais)
     autoencodes = hasattr(monais.model, "encode")
-    stage = KLAutoencoder(AUTOENCODER) if autoencodes else Diffusion(DENOISER, (2, 4, 4, 4))
+    stage = KLAutoencoder(AUTOENCODER, (8, 8, 8)) if autoencodes else Diffusion(DENOISER, (2, 4, 4, 4))
     made.model = stage.network
     made.load_state_dict(monais.state_dict())
     lay_out(made, "cpu")
@@ -213,6 +217,7 @@ def test_gradients_of_the_norm(shape: tuple[int, ...], way: Callable[..., Tensor
 
     def normalized(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         parameters = {"weight": weight, "bias": bias}
+        x = x.contiguous(memory_format=torch.channels_last_3d)
         return torch.func.functional_call(Way(norm, way), {f"norm.{k}": v for k, v in parameters.items()}, x)
 
     assert torch.autograd.gradcheck(normalized, (x, weight, bias))
@@ -351,24 +356,87 @@ def test_upsampling_is_upsampling_and_a_convolution() -> None:
         torch.testing.assert_close(found.grad, expected.grad)
 
 
+@pytest.mark.parametrize(
+    "flat", [(False, False, True), (False, True, False), (True, False, False), (True, False, True)]
+)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        partial(Convolution, 6, 4, 3),
+        partial(Convolution, 6, 4, 1),
+        partial(Convolution, 6, 4, 3, stride=2),
+        partial(Convolution, 6, 4, 3, stride=2, padding=0),
+        partial(Downsampling, 6),
+        partial(Upsampling, 6),
+    ],
+)
+def test_along_flat_axes_layers_are_as_if_each_voxel_stood_alone(
+    layer: Callable[..., nn.Module], flat: Flat
+) -> None:
+    """Several voxels there, convolved in space, give what each of them gives, convolved in a plane."""
+    torch.manual_seed(0)
+    module = layer(flat=flat).double()
+    x = torch.randn(2, 6, *(3 if each else 6 for each in flat)).double().requires_grad_()
+    axis = flat.index(True) + 2
+    together = module(x)
+    assert all(size == (3 if each else size) for size, each in zip(together.shape[2:], flat, strict=True))
+    alone = torch.cat([module(x.narrow(axis, i, 1)) for i in range(3)], axis)
+    torch.testing.assert_close(alone, together)
+    slope = torch.randn_like(together)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, slope)[0] for y in (alone, together)))
+
+
+def test_flat_layers_are_torchs_of_two_dimensions() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 4, 6, 5, 1).double()
+    plain = nn.Conv2d(4, 3, 3, 2, 1).double()
+    ours = Convolution(4, 3, 3, stride=2, flat=(False, False, True)).double()
+    ours.load_state_dict({"conv.weight": plain.weight[..., None], "conv.bias": plain.bias})
+    torch.testing.assert_close(ours(x)[..., 0], plain(x[..., 0]))
+
+
+@pytest.mark.parametrize("flat", [NOT_FLAT, (False, False, True), (True, False, False)])
+def test_strided_kernels_leave_no_voxel_out(flat: Flat) -> None:
+    level = Level(4, 1, attends=False, flat=flat)
+    for convolution in (Downsampling(4, flat).conv, Halving(level).op):
+        sizes = zip(convolution.conv.kernel_size, convolution.conv.stride, flat, strict=True)
+        assert all((kernel, stride) == ((1, 1) if each else (3, 2)) for kernel, stride, each in sizes)
+
+
+def test_boxes_are_folded_into_channels_and_back() -> None:
+    x = torch.arange(2 * 3 * 4 * 6 * 2).view(2, 3, 4, 6, 2)
+    y = folded(x, (2, 3, 2))
+    assert y.shape == (2, 36, 2, 2, 1)
+    box = x[1, 2, 2:4, 0:3, 0:2]  # of the voxel (1, 0, 0)
+    assert torch.equal(y[1, 24:, 1, 0, 0], box.flatten())
+    assert torch.equal(unfolded(y, (2, 3, 2)), x)
+
+
 @pytest.mark.parametrize("way", [GroupNorm.forward, GroupNorm.activated])
 @pytest.mark.parametrize("edge", [9, 10])
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_where_the_norm_is_torchs(way: Callable[..., Tensor], edge: int, device: str) -> None:
-    """On other devices, and of few voxels on a CPU."""
+    """On other devices, and on a CPU in contiguous layout and of few voxels."""
     norm = GroupNorm(2, 4).to(device)
-    y = way(norm, torch.zeros(1, 4, edge, edge, edge, device=device))
-    is_own = type(y.grad_fn).__name__ == "_NormalizedBackward"
-    assert is_own == (device == "cpu" and edge == 10)
+    x = torch.zeros(1, 4, edge, edge, edge, device=device)
+    for layout, last in ((torch.contiguous_format, False), (torch.channels_last_3d, True)):
+        y = way(norm, x.contiguous(memory_format=layout))
+        is_own = type(y.grad_fn).__name__ == "_NormalizedBackward"
+        assert is_own == (device == "cpu" and edge == 10 and last)
 
 
-def test_weights_lie_channels_last_on_a_cpu_alone() -> None:
-    for device, laid_out in (("cuda", False), ("cpu", True)):
-        module = Convolution(4, 4, 3)
-        before = module.conv.weight.clone()
-        lay_out(module, device)
-        assert module.conv.weight.is_contiguous(memory_format=torch.channels_last_3d) == laid_out
-        assert torch.equal(module.conv.weight, before)
+@pytest.mark.parametrize(
+    ("device", "flat", "laid_out"),
+    [("cuda", NOT_FLAT, False), ("cpu", NOT_FLAT, True), ("cpu", (False, False, True), False)],
+)
+def test_weights_lie_channels_last_on_a_cpu_where_kernels_are_not_flat(
+    device: str, flat: Flat, laid_out: bool
+) -> None:
+    module = Convolution(4, 4, 3, flat=flat)
+    before = module.conv.weight.clone()
+    lay_out(module, device)
+    assert module.conv.weight.is_contiguous(memory_format=torch.channels_last_3d) == laid_out
+    assert torch.equal(module.conv.weight, before)
 
 
 @KINDS

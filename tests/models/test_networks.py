@@ -1,6 +1,6 @@
 """The networks: MONAI's parameters, outputs and gradients; every voxel is read and written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ KINDS = pytest.mark.parametrize("kind", ["autoencoder", "denoiser"])
 def pair(kind: str, section: dict[str, dict[str, Any]]) -> tuple[nn.Module, nn.Module]:
     """Our network and MONAI's, of new weights from the same seed."""
     network, latent_channels = section[kind], section["autoencoder"]["latent_channels"]
-    levels, norm_groups = levels_of(network), network["norm_groups"]
+    levels, norm_groups = levels_of(network, (8, 8, 8)), network["norm_groups"]
     torch.manual_seed(3)
     ours: nn.Module
     if kind == "autoencoder":
@@ -164,25 +164,46 @@ def no_norms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GroupNorm, "_normalized", left)
 
 
-def autoencoder(levels: int, attends: bool = False) -> nn.Module:
+def autoencoder(
+    levels: int, attends: bool = False, shape: Sequence[int] = (8, 8, 8), stem: Sequence[int] = (1, 1, 1)
+) -> nn.Module:
     torch.manual_seed(0)
     section = {"channels": [4] * levels, "attention_levels": [attends] * levels, "res_blocks": 1}
-    built: nn.Module = AutoencoderKL(levels_of(section), 2, 2)
+    seen = [size // fold for size, fold in zip(shape, stem, strict=True)]
+    built: nn.Module = AutoencoderKL(levels_of(section, seen), 2, 2, stem)
     lay_out(built, "cpu")
     return built
 
 
-SHAPES = pytest.mark.parametrize("shape", [(8, 8, 8), (4, 8, 12), (16, 4, 4)])
+def latent_of(shape: Sequence[int], stem: Sequence[int], levels: int) -> tuple[int, ...]:
+    """The latent of volumes: an axis that the stem folds into one voxel is halved no more."""
+    seen = [size // fold for size, fold in zip(shape, stem, strict=True)]
+    return tuple(1 if size == 1 else size // 2 ** (levels - 1) for size in seen)
+
+
+SHAPES = pytest.mark.parametrize(
+    ("shape", "stem"),
+    [
+        ((8, 8, 8), (1, 1, 1)),
+        ((4, 8, 12), (1, 1, 1)),
+        ((16, 4, 4), (1, 1, 1)),
+        ((8, 8, 1), (1, 1, 1)),
+        ((8, 16, 4), (2, 2, 4)),
+        ((3, 8, 8), (3, 1, 2)),
+        ((2, 8, 3), (2, 2, 3)),
+        ((16, 8, 8), (2, 2, 2)),
+    ],
+)
 LEVELS = pytest.mark.parametrize("levels", [1, 2, 3])
 
 
 @pytest.mark.usefixtures("no_norms")
 @SHAPES
 @LEVELS
-def test_every_input_voxel_has_a_gradient(levels: int, shape: tuple[int, ...]) -> None:
+def test_every_input_voxel_has_a_gradient(levels: int, shape: tuple[int, ...], stem: tuple[int, ...]) -> None:
     x = torch.randn(1, 1, *shape, requires_grad=True)
-    mean, _ = autoencoder(levels).encode(x)
-    assert mean.shape == (1, 2, *(size // 2 ** (levels - 1) for size in shape))
+    mean, _ = autoencoder(levels, False, shape, stem).encode(x)
+    assert mean.shape == (1, 2, *latent_of(shape, stem, levels))
     (gradient,) = torch.autograd.grad((mean * torch.randn_like(mean)).sum(), x)
     assert gradient.abs().min() > 0
 
@@ -190,9 +211,11 @@ def test_every_input_voxel_has_a_gradient(levels: int, shape: tuple[int, ...]) -
 @pytest.mark.usefixtures("no_norms")
 @SHAPES
 @LEVELS
-def test_every_output_voxel_depends_on_the_latent(levels: int, shape: tuple[int, ...]) -> None:
-    decode = autoencoder(levels).decode
-    one, other = torch.randn(2, 1, 2, *(size // 2 ** (levels - 1) for size in shape))
+def test_every_output_voxel_depends_on_the_latent(
+    levels: int, shape: tuple[int, ...], stem: tuple[int, ...]
+) -> None:
+    decode = autoencoder(levels, False, shape, stem).decode
+    one, other = torch.randn(2, 1, 2, *latent_of(shape, stem, levels))
     with torch.no_grad():
         difference = decode(one) - decode(other)
     assert difference.shape == (1, 1, *shape)
@@ -200,11 +223,11 @@ def test_every_output_voxel_depends_on_the_latent(levels: int, shape: tuple[int,
 
 
 @pytest.mark.usefixtures("no_norms")
-@SHAPES
+@pytest.mark.parametrize("shape", [(8, 8, 8), (4, 8, 12), (16, 4, 4), (8, 4, 1), (1, 8, 4), (1, 8, 1)])
 def test_the_denoiser_reads_and_writes_every_voxel(shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     section = {"channels": [4, 4, 4], "attention_levels": [False] * 3, "res_blocks": 1}
-    built = UNet(levels_of(section), 2, 4, 2)
+    built = UNet(levels_of(section, shape), 2, 4, 2)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter += 0.1 * torch.randn_like(parameter)

@@ -196,6 +196,6 @@ def test_the_batch_does_not_matter(settings: Settings, process: str) -> None:
 
 def test_a_model_of_another_kind_is_refused(results: Path, settings: Settings) -> None:
     drawing = load_prior(results / "prior", settings.machine)
-    assert drawing.sample([0], 0, 1).shape == (1, 2, 4, 4, 4)
+    assert drawing.sample([0], 0, 1).shape == (1, 2, 4, 4, 1)
     with pytest.raises(InputError, match="kind is 'autoencoder', expected 'prior'"):
         load_prior(results / "autoencoder", settings.machine)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from voxgen.errors import InputError
 from voxgen.models.prior.processes import TRAIN_STEPS, Process, build_process
-from voxgen.models.prior.samplers import SAMPLERS, Denoise, ddim, even_times, heun
-from voxgen.settings.prior import DDPM_STEPS
+from voxgen.models.prior.samplers import SAMPLERS, USUAL, Denoise, ddim, even_times, heun
+from voxgen.settings.prior import DDPM_STEPS, LEAST_STEPS
 
 DOUBLINGS = {"flow": (10, 20, 40, 80), "ddpm": (25, 50, 100, 200)}  # of ddpm all times lie on its grid
 ORDERS = {"ddim": 1, "heun": 2}
@@ -80,6 +80,44 @@ def test_any_falling_times_lead_to_the_latents(name: str, sampler: str, times: s
     assert error(name, sampler, 1.5, given) < (0.35 if times == "7 steps" else 0.1)
 
 
+def kept(name: str, sampler: str, width: float, steps: int) -> float:
+    """The width of what is drawn of N(0, width^2), relative to it."""
+    process, start = build_process(name), torch.ones(1, 1, 1, 1, 1, dtype=torch.float64)
+    latents = SAMPLERS[sampler](process, gaussian(name, width), start, even_times(process, steps))
+    return latents.item() / width
+
+
+def widths(name: str, sampler: str, steps: int) -> list[float]:
+    """`kept` for three widths; 1 alone would hide the error of Heun's method on DDPM: its velocity is 0."""
+    return [kept(name, sampler, width, steps) for width in (0.5, 1.0, 2.0)]
+
+
+@both_processes
+def test_the_least_steps_are_those_that_keep_the_width_of_a_gaussian(name: str) -> None:
+    for steps in (LEAST_STEPS, LEAST_STEPS + 1, 10):
+        assert widths(name, USUAL[name], steps) == pytest.approx([1, 1, 1], abs=0.03)
+    off = np.abs(np.subtract(widths(name, USUAL[name], LEAST_STEPS - 1), 1)).max()
+    assert 0.03 < off < 0.1
+
+
+def test_ddim_narrows_what_heun_does_not() -> None:
+    """Why DDPM's usual sampler is Heun's method."""
+    assert widths("ddpm", "ddim", 10) == pytest.approx([0.69, 0.825, 0.87], abs=0.005)
+    assert widths("ddpm", "ddim", 20)[0] < 0.82  # as many evaluations as Heun's 10 steps
+    assert widths("ddpm", "heun", 10) == pytest.approx([1, 1, 1], abs=0.01)
+
+
+@both_processes
+@pytest.mark.parametrize("steps", [10, 20])
+def test_correlated_latents_of_unit_variance_keep_it(name: str, steps: int) -> None:
+    """Whitened latents have unit variance in each voxel, but not along each of their eigenvectors."""
+    distance = np.abs(np.subtract.outer(np.arange(12), np.arange(12)))
+    variance = np.linalg.eigvalsh(np.kron(0.3**distance, 0.3**distance))
+    drawn = [kept(name, USUAL[name], float(width), steps) for width in np.sqrt(variance)]
+    assert np.mean(variance) == pytest.approx(1)
+    assert np.sqrt(np.mean(variance * np.square(drawn))) == pytest.approx(1, abs=0.005)
+
+
 @both_processes
 @pytest.mark.parametrize(("start", "steps"), [(1.0, 1001), (0.25, 251)])
 def test_more_steps_than_a_process_has_are_refused(name: str, start: float, steps: int) -> None:
@@ -114,7 +152,7 @@ def ddim_of_monai(denoise: Denoise, x: Tensor, steps: int) -> Tensor:
     ("name", "sampler", "reference"), [("flow", heun, heun_by_hand), ("ddpm", ddim, ddim_of_monai)]
 )
 @pytest.mark.parametrize("steps", [5, 20, 50])
-def test_the_usual_sampler_gives_what_its_reference_gives(
+def test_a_sampler_gives_what_its_reference_gives(
     name: str, sampler: Callable[..., Tensor], reference: Callable[..., Tensor], steps: int
 ) -> None:
     process: Process = build_process(name)

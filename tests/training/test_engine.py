@@ -325,13 +325,15 @@ def test_the_average_is_judged_by_the_same_others(training: Training, machine: M
 @pytest.mark.filterwarnings("ignore")  # torch.compile warns of what torch itself does
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_compiled_blocks_give_the_same_step(training: Training, machine: Machine) -> None:
-    network = {"channels": [8], "res_blocks": 1, "attention_levels": [False], "latent_channels": 2}
+    network = {"stem": [1, 1, 1], "channels": [8], "res_blocks": 1, "attention_levels": [False]}
+    network |= {"latent_channels": 2, "norm_groups": 4}
     losses = {"l1": {"weight": 1.0, "foreground": 4.0}, "kl": {"weight": 1e-4}}
     batch = whole({"volume": torch.rand(2, 1, 8, 8, 8), "noise": torch.randn(2, 2, 8, 8, 8)})
     found = []
     for compiled in (False, True):
         torch.manual_seed(0)
-        objective = KLAutoencoder({"network": {**network, "norm_groups": 4}, "losses": losses}).objective()
+        section = {"network": network, "losses": losses}
+        objective = KLAutoencoder(section, (8, 8, 8)).objective()
         engine = Engine(objective, training, machine.model_copy(update={"compile": compiled}))
         steps = [engine.train_step(batch, {"model": 1e-3}).figures for _ in range(3)]
         found.append([*steps, engine.val_step(batch[0].batch)])

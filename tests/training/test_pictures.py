@@ -18,6 +18,7 @@ from voxgen.training.monitor.pictures import SHOWN, reconstructions
 from voxgen.volumes.grid import fixed_grid
 
 NETWORK = {
+    "stem": [1, 1, 1],
     "channels": [4],
     "attention_levels": [False],
     "latent_channels": 1,
@@ -91,7 +92,7 @@ def test_a_row_with_negative_values_tells_them_from_positive_ones() -> None:
 
 def test_reconstructions_stand_below_their_inputs_and_above_their_differences() -> None:
     x = torch.from_numpy(np.stack([lit(i, 0) for i in range(6)]))[:, None]
-    stage = KLAutoencoder({"network": NETWORK, "losses": {}})
+    stage = KLAutoencoder({"network": NETWORK, "losses": {}}, (4, 4, 4))
     (picture,) = reconstructions(stage, x, GRID)(Halved()).values()
     height = SMALLEST // 2 + GAP
     assert picture.shape == (3 * height, SHOWN * (SMALLEST + GAP), 3)

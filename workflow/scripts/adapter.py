@@ -20,6 +20,7 @@ from voxgen.errors import InputError
 from voxgen.io.denied import denied_in_words
 from voxgen.io.plain_paths import path_as_given
 from voxgen.io.shards import Shard
+from voxgen.machine.threads import spin_briefly
 from voxgen.settings.loading import given_by, load_settings
 
 ENVIRONMENT = Path("results/logs/environment.json")
@@ -122,6 +123,7 @@ def _threads(this: Any) -> int:
 def _ended_clearly(this: Any) -> Iterator[None]:
     """Log to the rule's log, and end with what is wrong; a disk may deny any stage something."""
     os.environ["OMP_NUM_THREADS"] = str(_threads(this))
+    spin_briefly()
     if not os.access(os.path.expanduser("~"), os.W_OK):  # noqa: PTH111 (there may be no home at all)
         os.environ.setdefault("MPLCONFIGDIR", str(Path(".snakemake/matplotlib").absolute()))
     logging.getLogger("matplotlib").setLevel(logging.WARNING)

@@ -9,6 +9,7 @@ from voxgen.pages.comparing.comparison import Comparison, compare_runs
 from voxgen.pages.comparing.finished_runs import FinishedRun, read_runs
 from voxgen.pages.comparing.run_scores import LEGEND, OVERLAP
 from voxgen.pages.comparing.run_settings import describe_extent
+from voxgen.pages.comparing.run_tests import NONE_FOUND
 from voxgen.pages.score_tables import WORDS, Cell
 
 GAP = "   "
@@ -80,7 +81,7 @@ def _verdicts(found: Comparison) -> list[list[str]]:
 
 def _cell(cell: Cell) -> str:
     words = "; ".join(cell.lines)
-    return words if cell.outcome in ("", OVERLAP) else f"{words} {cell.outcome}"
+    return words if cell.outcome in ("", OVERLAP, NONE_FOUND) else f"{words} {cell.outcome}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from voxgen.errors import InputError
+from voxgen.machine.threads import spin_briefly
 
 INSPECT = """Print what voxgen finds in raw files, and a section of the settings to paste.
 
@@ -22,6 +23,7 @@ voxgen inspect."""
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; 1 for what a user can mend, said in one message."""
+    spin_briefly()
     parser = argparse.ArgumentParser(prog="voxgen", description="Helpers of the voxgen workflow.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     inspect = commands.add_parser(

@@ -23,6 +23,7 @@ import psutil
 from packaging.requirements import Requirement
 
 from voxgen.io.files import write_json
+from voxgen.machine.threads import WAITING
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,8 @@ GB = 1e9
 BF16_CAPABILITY = 8.0  # Ampere
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 NVIDIA_SMI_SECONDS = 5
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+VARIABLES = (*THREADS, *WAITING, "CUDA_VISIBLE_DEVICES")
 
 
 def store_environment(path: Path, **more: Any) -> None:

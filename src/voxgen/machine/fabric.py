@@ -1,6 +1,7 @@
 """Where networks run, in what arithmetic and in how many processes: the machine's choices, made once."""
 
 import logging
+import os
 import warnings
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,9 @@ from voxgen.settings.machine import Machine
 
 log = logging.getLogger(__name__)
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+
+# values of ONEDNN_MAX_CPU_ISA below avx512_core_bf16
+WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE", "AVX512_CORE_VNNI")
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -135,7 +139,12 @@ def _precision(machine: Machine, device: str) -> Precision:
 
 
 def fastest(device: str) -> Literal["bf16", "fp32"]:
-    """The precision that is fastest on a device, "cuda" or "cpu"."""
+    """The precision that is fastest on a device, "cuda" or "cpu".
+
+    On a CPU that has bf16, torch and oneDNN may be told to do without (docs/performance.md).
+    """
     if device == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    used = torch.backends.cpu.get_cpu_capability() not in ("DEFAULT", "AVX2")
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() not in WITHOUT_BF16
+    return "bf16" if used and allowed and torch.cpu._is_avx512_bf16_supported() else "fp32"

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from voxgen.machine.fabric import launch
+from voxgen.models.first_stage.tiled import Tiled
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
 from voxgen.models.whitening import Whitening
@@ -26,7 +27,10 @@ Array = NDArray[np.float32]
 
 
 class Autoencoder:
-    """A trained first stage of any kind on arrays, built from its folder alone."""
+    """A trained first stage of any kind on arrays, built from its folder alone.
+
+    One that was trained on patches sees volumes by tiles of their shape.
+    """
 
     def __init__(
         self, config: dict[str, Any], digest: str, weights: dict[str, Tensor], fabric: Fabric
@@ -36,17 +40,19 @@ class Autoencoder:
         self.config = config
         self.digest = digest
         self.fabric = fabric
-        self._stage = build_first_stage(config["settings"])
+        self._stage = build_first_stage(config["settings"], self.grid.shape)
         self._stage.take_weights(weights, fabric.device)
+        patch = config["settings"]["patch"]
+        self._seen = self._stage if patch is None else Tiled(self._stage, patch)
 
     def encode(self, x_BXYZ: Array) -> tuple[Array, Array | None]:
         """Latents (B, C, x, y, z) of volumes in the network's range: mean, and spread where there is one."""
-        mean, *spread = self._run(self._stage.encode, x_BXYZ[:, None])
+        mean, *spread = self._run(self._seen.encode, x_BXYZ[:, None])
         return mean, spread[0] if spread else None
 
     def decode(self, z_BCXYZ: Array) -> Array:
         """Volumes (B, X, Y, Z) in the network's range from latents that are not whitened."""
-        (volumes,) = self._run(self._stage.decode, z_BCXYZ)
+        (volumes,) = self._run(self._seen.decode, z_BCXYZ)
         return volumes[:, 0]
 
     def reconstruct(self, x_BXYZ: Array) -> Array:
@@ -55,7 +61,7 @@ class Autoencoder:
 
     def features(self, x_BXYZ: Array) -> Array:
         """What the encoder sees in volumes in the network's range: (B, features)."""
-        (features,) = self._run(self._stage.features, x_BXYZ[:, None])
+        (features,) = self._run(self._seen.features, x_BXYZ[:, None])
         return features
 
     @torch.inference_mode()

@@ -1,19 +1,22 @@
 """The kinds of first stages and of priors: the one place that knows them all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from voxgen.models.first_stage.kl import KLAutoencoder
 from voxgen.models.interfaces import FirstStage, Prior
 from voxgen.models.prior.diffusion import Diffusion
 
-FIRST_STAGES: dict[str, Callable[[Mapping[str, Any]], FirstStage]] = {"kl": KLAutoencoder}
+FIRST_STAGES: dict[str, Callable[[Mapping[str, Any], Sequence[int]], FirstStage]] = {"kl": KLAutoencoder}
 PRIORS: dict[str, Callable[[Mapping[str, Any], tuple[int, ...]], Prior]] = {"diffusion": Diffusion}
 
 
-def build_first_stage(settings: Mapping[str, Any]) -> FirstStage:
-    """A first stage with new weights from a section `autoencoder` (see settings), plain."""
-    return FIRST_STAGES[settings["kind"]](settings[settings["kind"]])
+def build_first_stage(settings: Mapping[str, Any], shape: Sequence[int]) -> FirstStage:
+    """A first stage of volumes (X, Y, Z) with new weights from a section `autoencoder` (see settings), plain.
+
+    It is built for what it is trained on: a patch, or such a volume.
+    """
+    return FIRST_STAGES[settings["kind"]](settings[settings["kind"]], settings["patch"] or shape)
 
 
 def build_prior(settings: Mapping[str, Any], latent_shape: tuple[int, ...]) -> Prior:

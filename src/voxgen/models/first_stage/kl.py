@@ -3,32 +3,38 @@
 Shapes: B batch, C channels, X Y Z grid, x y z latent axes, N latents of a volume.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from voxgen.models.first_stage.losses import kl_divergence, summed, weighted_l1
-from voxgen.models.first_stage.networks import AutoencoderKL
+from voxgen.models.first_stage.networks import NO_STEM, AutoencoderKL
 from voxgen.models.interfaces import FirstStage
 from voxgen.models.levels import levels_of
 from voxgen.models.objective import Address, Batch, Draws, Objective
 
+NARROW = -6.0  # log variance of a new network's posteriors: wide ones tell the decoder nothing at first
 DEAD = 0.01  # nats per element: a latent channel that tells less than this is dead
 
 
 @final
 class KLAutoencoder(FirstStage):
-    """An autoencoder with the parameters of MONAI's AutoencoderKL."""
+    """An autoencoder like MONAI's AutoencoderKL, for volumes of a shape (X, Y, Z) or multiples of it."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Mapping[str, Any], shape: Sequence[int]) -> None:
         network = settings["network"]
+        stem = network.get("stem", NO_STEM)  # there was none once
+        levels = levels_of(network, [size // fold for size, fold in zip(shape, stem, strict=True)])
         self.latent_channels = network["latent_channels"]
-        self.network = AutoencoderKL(levels_of(network), self.latent_channels, network["norm_groups"])
-        factor = 2 ** (len(network["channels"]) - 1)
-        self.factors = factor, factor, factor
+        self.network = AutoencoderKL(levels, self.latent_channels, network["norm_groups"], stem)
+        nn.init.constant_(self.network.quant_conv_log_sigma.conv.bias, NARROW)
+        halved = 2 ** (len(levels) - 1)
+        along = zip(stem, levels[0].flat, strict=True)
+        x, y, z = (fold * (1 if flat else halved) for fold, flat in along)
+        self.factors = x, y, z
         self._losses = settings["losses"]
 
     def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -42,9 +48,7 @@ class KLAutoencoder(FirstStage):
 
     def features(self, x_BCXYZ: Tensor) -> Tensor:
         """Mean and standard deviation over the latent grid of the encoder's last hidden channels."""
-        for block in self.network.encoder.blocks[:-1]:
-            x_BCXYZ = block(x_BCXYZ)
-        h_BCN = x_BCXYZ.flatten(2).float()
+        h_BCN = self.network.encoder.hidden(x_BCXYZ).flatten(2).float()
         return torch.cat([h_BCN.mean(2), h_BCN.std(2, correction=0)], 1)
 
     def objective(self) -> Objective:

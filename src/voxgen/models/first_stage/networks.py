@@ -1,10 +1,13 @@
 """The autoencoder's network: that of latent diffusion (Rombach et al., arXiv 2112.10752), in 3D.
 
-Parameters have the names, the order and the first values of MONAI's `AutoencoderKL`.
+Boxes of voxels, the stem, are folded into channels first and unfolded last (Shi et al., arXiv 1609.05158), so
+that no level has the full resolution. Parameters have the names, the order and, with a stem of [1, 1, 1] and
+no flat axes, the shapes and the first values of MONAI's `AutoencoderKL`.
 
 Shapes: B batch, C channels, X Y Z axes of a grid or a latent.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,65 +16,83 @@ from torch.nn import functional as F  # noqa: N812
 
 from voxgen.models.layers.blocks import AttentionBlock, ResidualBlock
 from voxgen.models.layers.convolutions import Convolution, Upsampling
+from voxgen.models.layers.folding import folded, unfolded
 from voxgen.models.layers.norms import GroupNorm
-from voxgen.models.levels import Level
+from voxgen.models.levels import NOT_FLAT, Flat, Level
 
+Stem = Sequence[int]  # voxels along x, y, z that become channels of one
+
+NO_STEM: Stem = (1, 1, 1)
 LOG_VARIANCE = -30.0, 20.0  # of a posterior: the bounds of latent diffusion's own code
 
 
 class Encoder(nn.Module):
     """Volumes (B, 1, X, Y, Z) to `latent_channels` channels at the resolution of the last level."""
 
-    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+    def __init__(
+        self, levels: Sequence[Level], latent_channels: int, norm_groups: int, stem: Stem = NO_STEM
+    ) -> None:
         super().__init__()
-        width = levels[0].channels
-        blocks: list[nn.Module] = [Convolution(1, width, 3)]
+        self.stem = stem
+        width, flat = levels[0].channels, levels[0].flat
+        blocks: list[nn.Module] = [Convolution(math.prod(stem), width, 3, flat=flat)]
         for depth, level in enumerate(levels):
             if depth:
-                blocks.append(Downsampling(width))
+                blocks.append(Downsampling(width, flat))
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
         if levels[-1].attends:
-            blocks += _middle(width, norm_groups)
-        blocks += [GroupNorm(norm_groups, width), Convolution(width, latent_channels, 3)]
+            blocks += _middle(levels[-1], norm_groups)
+        blocks += [GroupNorm(norm_groups, width), Convolution(width, latent_channels, 3, flat=flat)]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        for block in self.blocks:
-            x_BCXYZ = block(x_BCXYZ)
-        return x_BCXYZ
+        latent: Tensor = self.blocks[-1](self.hidden(x_BCXYZ))
+        return latent
+
+    def hidden(self, x_BCXYZ: Tensor) -> Tensor:
+        """The last channels before those of the latent."""
+        h_BCXYZ = folded(x_BCXYZ, self.stem)
+        for block in self.blocks[:-1]:
+            h_BCXYZ = block(h_BCXYZ)
+        return h_BCXYZ
 
 
 class Decoder(nn.Module):
-    """Latents (B, `latent_channels`, X, Y, Z) to volumes at the resolution of the first level."""
+    """Latents (B, `latent_channels`, X, Y, Z) to volumes (B, 1, X, Y, Z)."""
 
-    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+    def __init__(
+        self, levels: Sequence[Level], latent_channels: int, norm_groups: int, stem: Stem = NO_STEM
+    ) -> None:
         super().__init__()
-        width = levels[-1].channels
-        blocks: list[nn.Module] = [Convolution(latent_channels, width, 3)]
+        self.stem = stem
+        width, flat = levels[-1].channels, levels[0].flat
+        blocks: list[nn.Module] = [Convolution(latent_channels, width, 3, flat=flat)]
         if levels[-1].attends:
-            blocks += _middle(width, norm_groups)
+            blocks += _middle(levels[-1], norm_groups)
         for depth, level in reversed(list(enumerate(levels))):
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
             if depth:
-                blocks.append(Upsampling(width))
-        blocks += [GroupNorm(norm_groups, width), Convolution(width, 1, 3)]
+                blocks.append(Upsampling(width, flat))
+        blocks += [GroupNorm(norm_groups, width), Convolution(width, math.prod(stem), 3, flat=flat)]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, z_BCXYZ: Tensor) -> Tensor:
         for block in self.blocks:
             z_BCXYZ = block(z_BCXYZ)
-        return z_BCXYZ
+        return unfolded(z_BCXYZ, self.stem)
 
 
 class AutoencoderKL(nn.Module):
     """Volumes to normal posteriors of latents, and latents to volumes."""
 
-    def __init__(self, levels: Sequence[Level], latent_channels: int, norm_groups: int) -> None:
+    def __init__(
+        self, levels: Sequence[Level], latent_channels: int, norm_groups: int, stem: Stem = NO_STEM
+    ) -> None:
         super().__init__()
-        self.encoder = Encoder(levels, latent_channels, norm_groups)
-        self.decoder = Decoder(levels, latent_channels, norm_groups)
+        self.encoder = Encoder(levels, latent_channels, norm_groups, stem)
+        self.decoder = Decoder(levels, latent_channels, norm_groups, stem)
         self.quant_conv_mu = Convolution(latent_channels, latent_channels, 1)
         self.quant_conv_log_sigma = Convolution(latent_channels, latent_channels, 1)
         self.post_quant_conv = Convolution(latent_channels, latent_channels, 1)
@@ -90,14 +111,15 @@ class AutoencoderKL(nn.Module):
 
 
 class Downsampling(nn.Module):
-    """Convolution of stride 2; the one voxel of padding lies behind the volume."""
+    """Convolution of stride 2; one voxel of padding lies behind the volume. Flat axes stay."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, flat: Flat = NOT_FLAT) -> None:
         super().__init__()
-        self.conv = Convolution(channels, channels, 3, stride=2, padding=0)
+        self.conv = Convolution(channels, channels, 3, stride=2, padding=0, flat=flat)
+        self.behind = [beside for each in reversed(flat) for beside in (0, 0 if each else 1)]
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        halved: Tensor = self.conv(F.pad(x_BCXYZ, (0, 1) * 3))
+        halved: Tensor = self.conv(F.pad(x_BCXYZ, self.behind))
         return halved
 
 
@@ -105,17 +127,18 @@ def _at_one_resolution(level: Level, width: int, norm_groups: int) -> list[nn.Mo
     """The blocks of a level that `width` channels enter."""
     blocks: list[nn.Module] = []
     for _ in range(level.res_blocks):
-        blocks.append(ResidualBlock(width, level.channels, norm_groups))
+        blocks.append(ResidualBlock(width, level.channels, norm_groups, level.flat))
         width = level.channels
         if level.attends:
             blocks.append(AttentionBlock(width, width, norm_groups))
     return blocks
 
 
-def _middle(width: int, norm_groups: int) -> list[nn.Module]:
+def _middle(level: Level, norm_groups: int) -> list[nn.Module]:
     """The blocks beside the latent, where the last level attends."""
+    width = level.channels
     return [
-        ResidualBlock(width, width, norm_groups),
+        ResidualBlock(width, width, norm_groups, level.flat),
         AttentionBlock(width, width, norm_groups),
-        ResidualBlock(width, width, norm_groups),
+        ResidualBlock(width, width, norm_groups, level.flat),
     ]

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from voxgen.models.layers.convolutions import Convolution
 from voxgen.models.layers.norms import GroupNorm
+from voxgen.models.levels import NOT_FLAT, Flat
 
 
 class Block(nn.Module):
@@ -35,12 +36,12 @@ class Block(nn.Module):
 class ResidualBlock(Block):
     """The autoencoder's: x (B, C, X, Y, Z) plus two convolutions of it, each after norm and SiLU."""
 
-    def __init__(self, inputs: int, outputs: int, norm_groups: int) -> None:
+    def __init__(self, inputs: int, outputs: int, norm_groups: int, flat: Flat = NOT_FLAT) -> None:
         super().__init__()
         self.norm1 = GroupNorm(norm_groups, inputs)
-        self.conv1 = Convolution(inputs, outputs, 3)
+        self.conv1 = Convolution(inputs, outputs, 3, flat=flat)
         self.norm2 = GroupNorm(norm_groups, outputs)
-        self.conv2 = Convolution(outputs, outputs, 3)
+        self.conv2 = Convolution(outputs, outputs, 3, flat=flat)
         self.nin_shortcut = _shortcut(inputs, outputs)
 
     def _computed(self, *inputs: Tensor) -> Tensor:
@@ -53,13 +54,15 @@ class ResidualBlock(Block):
 class TimedResidualBlock(Block):
     """The denoiser's: it is told the embedded time (B, T) in between, and starts as its shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, time_channels: int, norm_groups: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, time_channels: int, norm_groups: int, flat: Flat = NOT_FLAT
+    ) -> None:
         super().__init__()
         self.norm1 = GroupNorm(norm_groups, inputs)
-        self.conv1 = Convolution(inputs, outputs, 3)
+        self.conv1 = Convolution(inputs, outputs, 3, flat=flat)
         self.time_emb_proj = nn.Linear(time_channels, outputs)
         self.norm2 = GroupNorm(norm_groups, outputs)
-        self.conv2 = zeroed(Convolution(outputs, outputs, 3))
+        self.conv2 = zeroed(Convolution(outputs, outputs, 3, flat=flat))
         self.skip_connection = _shortcut(inputs, outputs)
 
     def _computed(self, *inputs: Tensor) -> Tensor:

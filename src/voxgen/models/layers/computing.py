@@ -9,8 +9,12 @@ from voxgen.models.layers.blocks import Block
 
 
 def lay_out(module: nn.Module, device: torch.device | str) -> None:
-    """Bring the weights into the layout that is fast on a device: channels-last on a CPU; in place."""
-    if torch.device(device).type == "cpu":
+    """Bring the weights into the layout that is fast on a device, in place.
+
+    Channels-last on a CPU, but where kernels are flat and convolve planes (docs/performance.md).
+    """
+    kernels = [min(part.kernel_size) for part in module.modules() if isinstance(part, nn.Conv3d)]
+    if torch.device(device).type == "cpu" and max(kernels, default=1) > 1:
         module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 

@@ -28,7 +28,7 @@ class GroupNorm(nn.GroupNorm):
 
     def _normalized(self, x_BCXYZ: Tensor, activated: bool) -> Tensor:
         elsewhere = x_BCXYZ.device.type != "cpu" or torch.compiler.is_compiling()
-        if elsewhere or x_BCXYZ[0, 0].numel() < FEW_VOXELS:
+        if elsewhere or x_BCXYZ[0, 0].numel() < FEW_VOXELS or x_BCXYZ.is_contiguous():
             y_BCXYZ = super().forward(x_BCXYZ)
             return F.silu(y_BCXYZ) if activated else y_BCXYZ
         normalized: Tensor = _Normalized.apply(  # type: ignore[no-untyped-call]

@@ -29,7 +29,10 @@ class Diffusion(Prior):
         self.latent_shape = latent_shape
         network = settings["network"]
         self.network = UNet(
-            levels_of(network), latent_shape[0], network["head_channels"], network["norm_groups"]
+            levels_of(network, latent_shape[1:]),
+            latent_shape[0],
+            network["head_channels"],
+            network["norm_groups"],
         )
         self.process = build_process(settings["process"])
         self._sampler = SAMPLERS[USUAL[settings["process"]]]

@@ -58,7 +58,8 @@ def ddim(process: Process, denoise: Denoise, x_BCxyz: Tensor, times: Sequence[fl
 
 
 SAMPLERS: dict[str, Sampler] = {"heun": heun, "ddim": ddim}
-USUAL = {"flow": "heun", "ddpm": "ddim"}
+# After 10 steps of DDIM on DDPM, N(0, s^2) is 31 to 13 % too narrow for s = 0.5 to 2, after Heun's 0.7 % off.
+USUAL = {"flow": "heun", "ddpm": "heun"}
 
 
 def _predicted(process: Process, denoise: Denoise, x_BCxyz: Tensor, time: float) -> Tensor:

@@ -1,6 +1,7 @@
 """The denoiser's network: a U-Net that is told the time (Ho et al., arXiv 2006.11239), in 3D.
 
-Parameters have the names, the order and the first values of MONAI's `DiffusionModelUNet`.
+Parameters have the names, the order and, where no axis is flat, the shapes and the first values of MONAI's
+`DiffusionModelUNet`.
 
 Shapes: B batch, C channels, X Y Z latent axes, T channels of the embedded time.
 """
@@ -31,7 +32,7 @@ class UNet(nn.Module):
         self.time_width = width
         time_channels = 4 * width
         sizes = time_channels, head_channels, norm_groups
-        self.conv_in = Convolution(latent_channels, width, 3)
+        self.conv_in = Convolution(latent_channels, width, 3, flat=levels[0].flat)
         self.time_embed = nn.Sequential(
             nn.Linear(width, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
         )
@@ -42,13 +43,13 @@ class UNet(nn.Module):
             self.down_blocks.append(Down(level, width, *sizes, halves=halves))
             width = level.channels
             skips += [width] * (level.res_blocks + halves)
-        self.middle_block = Middle(width, *sizes)
+        self.middle_block = Middle(levels[-1], *sizes)
         self.up_blocks = nn.ModuleList()
         for depth, level in reversed(list(enumerate(levels))):
             taken = [skips.pop() for _ in range(level.res_blocks + 1)]
             self.up_blocks.append(Up(level, width, taken, *sizes, doubles=depth > 0))
             width = level.channels
-        last = zeroed(Convolution(width, latent_channels, 3))
+        last = zeroed(Convolution(width, latent_channels, 3, flat=levels[0].flat))
         self.out = nn.Sequential(GroupNorm(norm_groups, width), nn.SiLU(), last)
 
     def forward(self, z_BCXYZ: Tensor, timesteps: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ class Down(nn.Module):
         widths = [width] + [level.channels] * (level.res_blocks - 1)
         blocks = _at_one_resolution(level, widths, time_channels, head_channels, norm_groups)
         self.attentions, self.resnets = reversed(blocks)
-        self.downsampler = Downsampling(level.channels) if halves else None
+        self.downsampler = Downsampling(level) if halves else None
 
     def forward(self, h_BCXYZ: Tensor, time_BT: Tensor, skips: list[Tensor]) -> Tensor:
         """What goes on to the next level; all that the way up takes is appended to `skips`."""
@@ -91,11 +92,12 @@ class Down(nn.Module):
 class Middle(nn.Module):
     """Two residual blocks at the last level's resolution, with attention between them."""
 
-    def __init__(self, width: int, time_channels: int, head_channels: int, norm_groups: int) -> None:
+    def __init__(self, level: Level, time_channels: int, head_channels: int, norm_groups: int) -> None:
         super().__init__()
-        self.resnet_1 = TimedResidualBlock(width, width, time_channels, norm_groups)
+        width = level.channels
+        self.resnet_1 = TimedResidualBlock(width, width, time_channels, norm_groups, level.flat)
         self.attention = AttentionBlock(width, head_channels, norm_groups)
-        self.resnet_2 = TimedResidualBlock(width, width, time_channels, norm_groups)
+        self.resnet_2 = TimedResidualBlock(width, width, time_channels, norm_groups, level.flat)
 
     def forward(self, h_BCXYZ: Tensor, time_BT: Tensor) -> Tensor:
         h_BCXYZ = self.attention(self.resnet_1(h_BCXYZ, time_BT)).contiguous()
@@ -122,7 +124,7 @@ class Up(nn.Module):
         self.resnets, self.attentions = _at_one_resolution(
             level, widths, time_channels, head_channels, norm_groups
         )
-        self.upsampler = Upsampling(level.channels) if doubles else None
+        self.upsampler = Upsampling(level.channels, level.flat) if doubles else None
 
     def forward(self, h_BCXYZ: Tensor, time_BT: Tensor, skips: list[Tensor]) -> Tensor:
         """What goes on to the level before; what is used of `skips` is taken off its end."""
@@ -133,11 +135,11 @@ class Up(nn.Module):
 
 
 class Downsampling(nn.Module):
-    """Convolution of stride 2."""
+    """Convolution of stride 2, of 1 along flat axes."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, level: Level) -> None:
         super().__init__()
-        self.op = Convolution(channels, channels, 3, stride=2)
+        self.op = Convolution(level.channels, level.channels, 3, stride=2, flat=level.flat)
 
     def forward(self, h_BCXYZ: Tensor) -> Tensor:
         halved: Tensor = self.op(h_BCXYZ)
@@ -161,7 +163,7 @@ def _at_one_resolution(
     """Residual blocks that `widths` channels enter, and the attention after each; none where it does not."""
     resnets, attentions = nn.ModuleList(), nn.ModuleList()
     for width in widths:
-        resnets.append(TimedResidualBlock(width, level.channels, time_channels, norm_groups))
+        resnets.append(TimedResidualBlock(width, level.channels, time_channels, norm_groups, level.flat))
         if level.attends:
             attentions.append(AttentionBlock(level.channels, head_channels, norm_groups))
     return resnets, attentions

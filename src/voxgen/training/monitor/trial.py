@@ -12,8 +12,10 @@ from voxgen.models.kinds import build_first_stage
 
 SETTINGS = {
     "kind": "kl",
+    "patch": None,
     "kl": {
         "network": {
+            "stem": [1, 1, 1],
             "channels": [8, 8],
             "res_blocks": 1,
             "attention_levels": [False, True],
@@ -56,7 +58,7 @@ def _attempt(device: torch.device, kind: torch.dtype) -> dict[str, Any]:
 
 def _steps(device: torch.device, kind: torch.dtype) -> tuple[float, bool]:
     """Seconds of the second of two steps, and whether its loss and all gradients are finite."""
-    objective = build_first_stage(SETTINGS).objective().to(device)
+    objective = build_first_stage(SETTINGS, (EDGE, EDGE, EDGE)).objective().to(device)
     volume = torch.rand(1, 1, EDGE, EDGE, EDGE, device=device)
     noise = torch.randn(1, 2, EDGE // 2, EDGE // 2, EDGE // 2, device=device)
     batch = {"volume": volume, "noise": noise}
