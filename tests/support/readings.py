@@ -142,7 +142,7 @@ def of_index(parts: Sequence[Path], unit: str, first: Sequence[float] = ()) -> R
 def _prepared(settings: Settings, files: Mapping[str, list[str]], out: Path) -> Reading:
     data, grid = settings.data, out / "grid.json"
     known = {"source": data.source, "unit": data.unit, "scans": data.scans, "spacing": data.scans.spacing}
-    _call(fix_grid, known, parts=[], split=None, out=grid, settings=data.grid)
+    _call(fix_grid, known, parts=[], split=None, out=grid, settings=data.grid, turns=data.turns_to_judge)
     volumes, parts = [], []
     for name, raw in files.items():
         part = out / name

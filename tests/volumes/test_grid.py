@@ -77,6 +77,72 @@ def test_lower_faces_are_inside_and_upper_ones_outside(points: np.ndarray, axis:
         assert counts.any() == (outside == 0)
 
 
+STEPS = np.arange(480)
+
+
+@pytest.mark.parametrize(
+    ("lattice", "low", "length"),
+    [
+        (0.1 * STEPS, 0.0, 48.0),
+        ((np.float32(0.1) * STEPS.astype(np.float32)).astype(float), 0.0, 48.0),
+        (1000 * (np.float32(0.107) * STEPS.astype(np.float32)).astype(float), 0.0, 480 * 107.0),
+        (-24 + 0.1 * STEPS, -24.0, 48.0),
+        ((1e6 + 107.3 * STEPS).astype(np.float32).astype(float), 1e6, 480 * 107.3),
+        (-1e6 + 107.3 * STEPS, -1e6, 480 * 107.3),
+    ],
+    ids=["0.1 k", "0.1 k in float32", "um in float32 to nm", "below 0", "far in float32", "far"],
+)
+@pytest.mark.parametrize("layers", [1, 2, 5])
+def test_every_voxel_gets_as_many_layers_of_a_lattice(
+    lattice: np.ndarray, low: float, length: float, layers: int
+) -> None:
+    points = np.full((len(lattice), 3), 0.5)
+    points[:, 1] = lattice
+    whole = fixed_grid((1, 480 // layers, 1), [(0, 1), (low, low + length), (0, 1)], "nm", "density", 1.0)
+    counts, outside = rasterize(points, whole)
+    assert outside == 0
+    assert set(counts.ravel()) == {layers}
+
+
+def test_a_layer_on_the_upper_bound_is_outside_however_it_is_rounded() -> None:
+    for face in (
+        0.3,
+        0.1 * 3,
+        np.nextafter(0.3, 0),
+        float(np.float32(0.3)),
+        np.nextafter(np.float32(0.3), 0),
+    ):
+        cube = fixed_grid((3, 3, 3), [(0, 0.3)] * 3, "nm", "density", 1.0)
+        assert rasterize(np.full((1, 3), float(face)), cube)[1] == 1
+    for low, point in ((0.3, 0.1 * 3 - 1e-9), (0.0, 0.3 - 0.1 * 3)):
+        cube = fixed_grid((3, 3, 3), [(low, low + 0.3)] * 3, "nm", "density", 1.0)
+        assert rasterize(np.full((1, 3), point), cube)[1] == 0
+
+
+def test_the_extent_of_a_lattice_gives_voxels_of_its_points() -> None:
+    """As many voxels as points: one in each; half as many: the first half voxel lies outside the lattice."""
+    lattice = 0.1 * np.stack(np.meshgrid(*[np.arange(11)] * 3), -1).reshape(-1, 3)
+    for n, layers in ((11, [1] * 11), (6, [1, 2, 2, 2, 2, 2])):
+        made = grid_from_extent((n,) * 3, lattice.min(0), lattice.max(0), "nm", "density", 1.0)
+        counts, outside = rasterize(lattice, made)
+        assert outside == 0
+        np.testing.assert_array_equal(counts, np.einsum("i,j,k", layers, layers, layers))
+
+
+@pytest.mark.parametrize("low", [0.0, -1e5, 1e6, 1e9])
+def test_points_that_lie_on_no_lattice_are_counted_where_they_lie(low: float) -> None:
+    """Beyond a relative 2.4e-7 of a coordinate, and never more than a thousandth of a voxel."""
+    points = np.random.default_rng(0).uniform(low, low + 6400.0, (20000, 3))
+    cube = fixed_grid((64, 64, 64), [(low, low + 6400)] * 3, "nm", "density", 1.0)
+    expected = np.zeros((64, 64, 64))
+    np.add.at(expected, tuple(np.floor((points - low) / 100).astype(int).T), 1)
+    counts, outside = rasterize(points, cube)
+    moved = np.abs(counts - expected).sum() / 2 + outside
+    share = min(2.4e-7 * max(abs(low), 6400) / 100, 1e-3)
+    assert moved <= 3 * share * len(points) * 1.3
+    assert low != 0 or moved == 0
+
+
 @given(clouds(), st.sampled_from([0.5, 1.0, 1.7]))
 def test_gaussian_conserves_the_points_that_lie_deep_inside(points: np.ndarray, sigma: float) -> None:
     margin = int(4 * sigma) + 1

@@ -54,6 +54,7 @@ rule fix_grid:
             "data.source",
             "data.scans.spacing",
             settings="data.grid",
+            turns="data.turns_to_judge",
         ),
     script:
         "../scripts/fix_grid.py"

@@ -21,6 +21,7 @@ from voxgen.errors import InputError
 from voxgen.sources.channels import ChannelAxis
 from voxgen.sources.nifti_files import TOLERANCE, contrast, read_scan
 from voxgen.volumes.nifti import affine_of
+from voxgen.volumes.resolution import low_passed
 
 Shape = tuple[int, int, int]
 Triple = tuple[float, float, float]
@@ -142,19 +143,14 @@ def _onto(volume: Volume, affine: Affine, shape: Shape, target: Affine) -> Volum
     """`volume`, whose voxels lie at `affine`, on the grid of `shape` at `target`; 0 where it does not reach.
 
     Voxels that coincide are copied. Else values are interpolated linearly between voxel centres, and
-    continue over the outer half of the outermost voxels. Where target voxels are f > 1 source voxels wide, a
-    Gaussian goes first that widens a source voxel to a target voxel, so that finer detail is not aliased:
-    its variance, in source voxels, is (f^2 - 1) / (8 ln 2), as the FWHM of both are their widths (Cardoso et
-    al. 2015, Scale factor point spread function matching, MICCAI, LNCS 9350:675).
+    continue over the outer half of the outermost voxels. What would alias in wider voxels is smoothed away.
     """
     to_source = np.linalg.inv(affine) @ target
     middle = (np.asarray(shape) - 1) / 2
     first = apply_affine(to_source, middle) - middle
     if _coincide(affine, target) and np.abs(first - np.rint(first)).max() <= TOLERANCE:
         return _cut(volume, np.rint(first).astype(int), shape)
-    widths = np.linalg.norm(to_source[:3, :3], axis=1)
-    sigma = np.sqrt(np.maximum(widths**2 - 1, 0) / (8 * np.log(2)))
-    smooth = ndimage.gaussian_filter(volume, sigma, mode="nearest")
+    smooth = low_passed(volume, np.linalg.norm(to_source[:3, :3], axis=1))
     values = ndimage.affine_transform(smooth, to_source, output_shape=shape, order=1, mode="nearest")
     full = np.ones(volume.shape, np.uint8)
     reached = ndimage.affine_transform(full, to_source, output_shape=shape, order=0, mode="grid-constant")

@@ -11,6 +11,7 @@ from voxgen.io.files import read_table, write_json
 from voxgen.settings.base import Unit
 from voxgen.settings.clouds import Source
 from voxgen.settings.grid import GridSettings
+from voxgen.settings.turns import Turn, stretching
 from voxgen.volumes.grid import Grid, fixed_grid, grid_from_extent, scan_grid, template_grid
 
 Array = NDArray[np.float64]
@@ -24,14 +25,15 @@ def fix_grid(
     unit: Unit,
     source: Source,
     spacing: tuple[float, float, float],
+    turns: tuple[Turn, ...],
 ) -> None:
     """Write grid.json into `out`.
 
-    The index `parts` and `split` are needed for the bounds train alone: the extent of the train split,
-    `spacing` [mm] for scans alone.
+    The index `parts`, `split` and `turns`, of which the extent of the train split decides, are needed for the
+    bounds train alone, `spacing` [mm] for scans alone.
 
     Raises:
-        InputError: the train split is empty, but gives the bounds.
+        InputError: the train split gives the bounds, but is empty or would be stretched by `turns`.
     """
     if source in ("nifti", "decathlon"):
         grid = scan_grid(settings.shape, spacing, "mm")
@@ -39,6 +41,8 @@ def fix_grid(
         grid = scan_grid(settings.shape, (1.0, 1.0, 1.0), "unitless")
     else:
         grid = _cloud_grid(parts, split, settings, unit)
+    if reason := stretching(turns, np.multiply(grid.spacing, grid.shape).tolist(), unit):
+        raise InputError(f"data.{reason}")
     write_json(out, grid.to_json())
 
 

@@ -1,6 +1,6 @@
 """The voxel grid: points to counts and back.
 
-Voxel i covers [origin + i * spacing, origin + (i + 1) * spacing) along each axis.
+Voxel i covers [origin + i * spacing, origin + (i + 1) * spacing) along each axis, see `faces`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from voxgen.errors import InputError
+from voxgen.volumes.faces import cells
 
 Method = Literal["occupancy", "density", "gaussian", "intensity"]
 Shape = tuple[int, int, int]
@@ -34,6 +35,7 @@ class Grid:
         placement: "fixed", or "cloud": a template that is laid around each cloud (`placed`) or scan.
         cloud_unit: unit of the clouds or scans that a template is laid around; None where it is fixed.
         dtype: type in which volumes are stored, uint8, uint16 or float32; see `as_stored`.
+        blocks: voxels along x, y, z in which points were counted and smoothed, and which were then summed.
     """
 
     shape: Shape
@@ -45,6 +47,7 @@ class Grid:
     placement: Literal["fixed", "cloud"]
     cloud_unit: str | None = None
     dtype: str = "float32"
+    blocks: Shape = (1, 1, 1)
 
     @property
     def holds_counts(self) -> bool:
@@ -91,8 +94,9 @@ class Grid:
         """
         try:
             grid = cls(**content)
-            x, y, z = (int(n) for n in grid.shape)
-            return replace(grid, shape=(x, y, z), origin=_triple(grid.origin), spacing=_triple(grid.spacing))
+            (x, y, z), (a, b, c) = ((int(n) for n in counts) for counts in (grid.shape, grid.blocks))
+            grid = replace(grid, shape=(x, y, z), blocks=(a, b, c))
+            return replace(grid, origin=_triple(grid.origin), spacing=_triple(grid.spacing))
         except (TypeError, ValueError) as error:
             raise InputError(f"grid: {content!r} is no grid.json ({error}); run fix_grid again") from None
 
@@ -148,7 +152,7 @@ def rasterize(points: NDArray[np.float64], grid: Grid) -> tuple[NDArray[np.float
     normalised; what would fall outside the volume is lost.
     """
     axes = zip(points.T, grid.origin, grid.spacing, strict=True)
-    index = [np.floor((x - low) / edge) for x, low, edge in axes]
+    index = [cells(x, low, edge) for x, low, edge in axes]
     inside = np.logical_and.reduce([(i >= 0) & (i < n) for i, n in zip(index, grid.shape, strict=True)])
     i, j, k = (axis[inside].astype(np.intp) for axis in index)
     flat = (i * grid.shape[1] + j) * grid.shape[2] + k
@@ -177,11 +181,12 @@ def as_stored(counts: NDArray[np.float32], grid: Grid) -> NDArray[Any]:
 def occupied_above(grid: Grid) -> float:
     """The count above which a voxel is occupied.
 
-    0.5 for occupancy and density; half the peak of a single localisation for gaussian; 0.1, a tenth of
-    the intensity that maps to 1, for intensity.
+    0.5 for occupancy and density; half the peak of a single localisation for gaussian, in blocks the mean of
+    its peak over all places in a block; 0.1, a tenth of the intensity that maps to 1, for intensity.
     """
     if grid.method == "gaussian":
-        return float(0.5 * _gaussian(grid.sigma)[0] ** 3)
+        weights = _gaussian(grid.sigma * float(np.prod(grid.blocks) ** (1 / 3)))
+        return float(0.5 * np.prod([_kept(weights, n) for n in grid.blocks]))
     return 0.1 if grid.method == "intensity" else 0.5
 
 
@@ -221,6 +226,12 @@ def _gaussian(sigma: float) -> NDArray[np.float64]:
     """Weights at distances 0, 1, ... voxels up to 4 sigma; over both sides they sum to 1."""
     weights = np.exp(-0.5 * (np.arange(int(TRUNCATE * sigma + 0.5) + 1) / sigma) ** 2)
     return np.asarray(weights / (2 * weights.sum() - weights[0]))
+
+
+def _kept(weights: NDArray[np.float64], n: int) -> float:
+    """The share of a Gaussian that stays in a block of n voxels, a mean over the n places of its centre."""
+    apart = np.arange(1, min(n, len(weights)))
+    return float(weights[0] + 2 * ((1 - apart / n) * weights[apart]).sum())
 
 
 def _band(n: int, sigma: float) -> NDArray[np.float32]:

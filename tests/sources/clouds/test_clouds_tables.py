@@ -299,6 +299,18 @@ def test_tiles_lose_and_double_no_point(
     assert (how.tile, how.layout) == (edges, "table by tiles")
 
 
+def test_a_layer_on_the_face_of_a_tile_is_the_first_of_the_next_one(tmp_path: Path) -> None:
+    """In float64 the 6th and the 12th multiple of 0.7 would lie below 4.2 and 8.4, the others above."""
+    steps = 1000 * (np.float32(0.7) * np.arange(24, dtype=np.float32)).astype(float)
+    points = np.stack([steps, np.full(24, 10.0), np.linspace(-5, 5, 24)], 1)
+    found, _ = read(write(tmp_path / "a.h5", {"points": points}), tile=(4200.0, 4200.0))
+    assert [len(cloud.points) for cloud in found] == [6, 6, 6, 6]
+    for i, cloud in enumerate(found):
+        assert (cloud.points[:, 0] >= 0).all()
+        np.testing.assert_allclose(cloud.points[:, 0], 700.0 * np.arange(6), atol=1e-3)
+        np.testing.assert_array_equal(cloud.points[:, 2], points[6 * i : 6 * i + 6, 2])
+
+
 def test_tiles_with_few_points_are_background(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     points = np.array([[0.5, 0.5, 0]] * 5 + [[1.5, 0.5, 0]] * 2 + [[np.nan, 0, 0]] + [[1e300, 0.5, 0]])
     path = write(tmp_path / "a.h5", {"points": points})

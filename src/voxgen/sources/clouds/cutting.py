@@ -140,7 +140,8 @@ class Scattered:
         label: labels (n, k) of the rows of a block.
         census: which labels there are, and where.
         name: key and attributes of cloud i.
-        origin: what is subtracted from the points of each cloud (N, 3), None for nothing.
+        corner: lower corners of tiles (N, k), from which the first k coordinates of a cloud's points are
+            counted; None for no tiles.
     """
 
     table: Table
@@ -148,7 +149,7 @@ class Scattered:
     label: Labeller
     census: Census
     name: Callable[[int], tuple[str, Attributes]]
-    origin: Points | None = None
+    corner: Points | None = None
     places: Places = field(default_factory=Places)
 
     @property
@@ -169,8 +170,9 @@ class Scattered:
             for i, attributes, end, parts in zip(range(first, last), rows, ends, carried, strict=True):
                 key, own = self.name(i)
                 cloud = points[end - self.census.counts[i] : end].copy()
-                if self.origin is not None:
-                    cloud -= self.origin[i]
+                if self.corner is not None:
+                    tiled = cloud[:, : self.corner.shape[1]]
+                    np.maximum(tiled - self.corner[i], 0, out=tiled)  # on the corner but for rounding
                 columns = {name: np.concatenate(values) for name, values in parts.items()}
                 yield key, cloud, attributes | own | self.places.pick_constants(columns, key)
 

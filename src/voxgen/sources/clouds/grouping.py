@@ -14,6 +14,7 @@ from voxgen.sources.clouds.cutting import Block, Columns, Label, Runs, Scattered
 from voxgen.sources.clouds.hdf5 import load, parent
 from voxgen.sources.clouds.padding import LENGTHS, find_named, list_near, to_whole
 from voxgen.sources.clouds.parts import Attributes, Found
+from voxgen.volumes.faces import cells
 
 Numbers = NDArray[np.int64]
 Way = Literal["offsets", "counts"]
@@ -226,7 +227,7 @@ def _cut_tiles(table: Table, file: Any, where: str, wanted: CloudSettings, notes
 
     def label(block: Block) -> Label:
         with np.errstate(over="ignore"):
-            return np.asarray(np.floor(block.points[:, :axes] / edges))
+            return cells(block.points[:, :axes], 0.0, edges)
 
     census = take_census(table.blocks(file, [], 0, None), label, _is_finite)
     if left := census.rows - int(census.counts.sum()):
@@ -243,8 +244,7 @@ def _cut_tiles(table: Table, file: Any, where: str, wanted: CloudSettings, notes
             "enlarge data.tile, or lower data.min_points"
         )
     census = census.pick(full)
-    corners = np.zeros((len(census.counts), 3))
-    corners[:, :axes] = census.labels * edges
+    corners = census.labels * edges
     corner_names = [f"corner_{axis}" for axis in "xyz"[:axes]]
 
     def describe(i: int) -> tuple[str, Attributes]:
