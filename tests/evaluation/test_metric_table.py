@@ -29,7 +29,26 @@ def test_keys_and_labels_are_unique(entries: tuple) -> None:
 
 
 def test_every_gate_of_the_settings_judges_one_metric() -> None:
-    assert sorted(gate.limits for gate in GATES) == sorted(set(Gates.model_fields) - {"stop_on_fail"})
+    assert sorted(gate.limits for gate in GATES) == sorted(
+        set(Gates.model_fields) - {"stop_on_fail", "level"}
+    )
+
+
+def test_gates_of_samples_have_a_test_and_one_limit_and_the_others_two() -> None:
+    assert all(entry.score.test for entry in SAMPLES if entry.gate)
+    tested = {entry.gate.limits for entry in SAMPLES if entry.gate} | {MEMORISED_GATE.limits}
+    for name, field in Gates.model_fields.items():
+        if name not in {"stop_on_fail", "level"}:
+            assert (field.annotation is float) == (name in tested), name
+
+
+def test_sentences_say_what_chance_would_make() -> None:
+    metric = Metric("a", "%", "towards 0", "")
+    found = {"samples": Estimate(0.3, 0.2, 0.4, 9), "train": Estimate(0.01, -0.1, 0.1, 9)}
+    assert metric.word_tests(found, {}) == "a 30 % [20, 40] beside a floor of 1 % [-10, 10]"
+    tested = {"samples": {"p": 0.01, "corrected": 0.0005}, "train": {"p": 0.5}}
+    said = metric.word_tests(found, tested)
+    assert said == "a 30 % [20, 40] (p < 0.001) beside a floor of 1 % [-10, 10] (p = 0.5)"
 
 
 def test_texts_are_filled_and_come_back_from_json() -> None:
@@ -70,6 +89,6 @@ def test_a_difference_inside_the_intervals_or_of_one_item_counts_as_none() -> No
     assert found == "a 0.90 [0.80, 1.00] beside a floor of 0.30 [0.20, 0.40]: better"
 
 
-def test_without_an_interval_or_beside_chance() -> None:
+def test_without_an_interval() -> None:
     assert LATENT_STD.good == "near 1"
-    assert (MEMORISED.unit, MEMORISED_GATE.beyond) == ("%", "expected")
+    assert MEMORISED.unit == "%"

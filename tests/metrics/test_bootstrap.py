@@ -135,3 +135,22 @@ def test_shares_have_exact_intervals() -> None:
     for bad in ([], [0.5], [np.nan]):
         with pytest.raises(ValueError, match="share"):
             proportion(np.array(bad), 0.95)
+
+
+def test_items_that_are_drawn_together_count_once() -> None:
+    values = np.random.default_rng(6).normal(size=60)
+    twice, together = np.repeat(values, 2), np.repeat(np.arange(60), 2)
+    bootstrap = Bootstrap(300, 0.9, 0)
+    once, pairs = bootstrap.mean(values, "mean"), bootstrap.mean(twice, "mean", together)
+    assert (pairs.low, pairs.high) == pytest.approx((once.low, once.high))
+    alone = bootstrap.mean(twice, "mean")
+    assert alone.high - alone.low < 0.8 * (pairs.high - pairs.low)
+
+
+def test_the_mean_across_two_sets_is_jackknifed_by_rows_and_columns() -> None:
+    rng = np.random.default_rng(7)
+    a, b = rng.normal(size=9), rng.normal(size=7)
+    gaps = np.subtract.outer(a, b)
+    found = Bootstrap(1, 0.9, 0).across(lambda gaps_NM: gaps_NM.mean(0), gaps, "gap")
+    expected = Bootstrap(1, 0.9, 0).jackknife(lambda x, y: float(x.mean() - y.mean()), a, b, "gap")
+    np.testing.assert_allclose(list(found.to_json().values()), list(expected.to_json().values()))

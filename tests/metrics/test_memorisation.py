@@ -8,7 +8,8 @@ from scipy.ndimage import gaussian_filter
 
 from voxgen.batches.views import View, views
 from voxgen.metrics import memorisation
-from voxgen.metrics.memorisation import Nearest, Pair, closest, memorised, nearest, pooled, threshold
+from voxgen.metrics.memorisation import NEIGHBOURS, closeness, copies_test, nearest, pooled
+from voxgen.metrics.permutation import p_value, permuted
 
 ALL = views("xyz", ["xy", "xz", "yz"])  # the 48 orientations of a cube
 
@@ -19,164 +20,129 @@ def volumes(n: int, seed: int) -> np.ndarray:
     return np.stack([gaussian_filter(one, 1) for one in noise]).astype(np.float32)
 
 
-def seen(x_NXYZ: np.ndarray, orientations: list[View] = ALL) -> np.ndarray:
-    """Features (V, N, F) of volumes in each orientation."""
-    return np.stack([[view(x).ravel() for x in x_NXYZ] for view in orientations])
+def seen(x_NXYZ: np.ndarray, orientations: list[View] = ALL) -> tuple[np.ndarray, np.ndarray]:
+    """Features (M, F) of volumes in each orientation, and the number of each one's volume."""
+    found = [view(x).ravel() for view in orientations for x in x_NXYZ]
+    return np.stack(found), np.tile(np.arange(len(x_NXYZ)), len(orientations))
 
 
 def flat(x_NXYZ: np.ndarray) -> np.ndarray:
     return x_NXYZ.reshape(len(x_NXYZ), -1)
 
 
-def slow_nearest(a_VNF: np.ndarray, b_MF: np.ndarray) -> list[tuple[float, int, int]]:
-    """(distance, view, index) of each item, pair by pair."""
-    return [
-        min(
-            (float(np.linalg.norm(a.astype(float) - b)), view, index)
-            for view, a in enumerate(a_VNF[:, item])
-            for index, b in enumerate(b_MF)
-        )
-        for item in range(a_VNF.shape[1])
-    ]
+def slow_nearest(
+    a: np.ndarray, b: np.ndarray, volume: np.ndarray, own: int | None
+) -> list[tuple[float, int]]:
+    """(distance, index) of the nearest view of each volume, pair by pair."""
+    best: dict[int, tuple[float, int]] = {}
+    for index, (one, name) in enumerate(zip(b, volume, strict=True)):
+        if name != own:
+            found = (float(np.linalg.norm(a.astype(float) - one)), index)
+            best[name] = min(found, best.get(name, found))
+    return sorted(best.values())[:NEIGHBOURS]
 
 
-def assert_brute_force(a_VNF: np.ndarray, b_MF: np.ndarray) -> None:
-    found, expected = nearest(a_VNF, b_MF), slow_nearest(a_VNF, b_MF)
-    np.testing.assert_allclose(found.distance, [one[0] for one in expected], rtol=1e-12)
-    np.testing.assert_array_equal(found.view, [one[1] for one in expected])
-    np.testing.assert_array_equal(found.index, [one[2] for one in expected])
-
-
-@pytest.mark.parametrize(("block", "side"), [(1, 1), (40, 2), (2**22, 2**11)])
+@pytest.mark.parametrize("block", [1, 40, 2**22])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("itself", [True, False])
 def test_equals_brute_force_in_blocks_of_any_size(
-    block: int, side: int, dtype: type, monkeypatch: pytest.MonkeyPatch
+    block: int, dtype: type, itself: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memorisation, "BLOCK", block)
-    monkeypatch.setattr(memorisation, "SIDE", side)
     rng = np.random.default_rng(0)
-    assert_brute_force(
-        (100 * rng.normal(size=(4, 7, 6))).astype(dtype), (100 * rng.normal(size=(9, 6))).astype(dtype)
-    )
+    a, b = (100 * rng.normal(size=(7, 6))).astype(dtype), (100 * rng.normal(size=(45, 6))).astype(dtype)
+    volume = rng.permutation(np.tile(np.arange(15), 3))
+    own = volume[:7] if itself else None
+    found = nearest(a, b, volume, own)
+    for i in range(7):
+        expected = slow_nearest(a[i], b, volume, volume[i] if itself else None)
+        np.testing.assert_allclose(found.distance[i], [one[0] for one in expected], rtol=1e-12)
+        np.testing.assert_array_equal(found.index[i], [one[1] for one in expected])
+
+
+def test_few_volumes_have_few_neighbours() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 5)), rng.normal(size=(6, 5))
+    assert nearest(a, b, np.repeat([0, 1, 2], 2)).distance.shape == (2, 3)
+    assert nearest(b, b, np.repeat([0, 1, 2], 2), np.repeat([0, 1, 2], 2)).distance.shape == (6, 2)
+    with pytest.raises(ValueError, match="one training volume alone"):
+        nearest(a, b, np.zeros(6), np.zeros(2))
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])
-def test_small_differences_on_a_large_background_keep_their_digits(offset: float) -> None:
+def test_copies_on_a_large_background_are_at_distance_0(offset: float) -> None:
     """Expanded squares of 1e8 have no digit left for differences of 1e-3: the differences decide."""
     rng = np.random.default_rng(1)
-    b = offset * rng.uniform(1, 2, 30) + rng.normal(0, 1e-3, (12, 30))
-    b = np.concatenate([offset * np.ones((1, 30)), b])
-    a = b[[5, 3, 5, 12]] + [[0.0], [1e-6], [1e-5], [0.0]]
-    assert_brute_force(a[None], b)
-    assert nearest(a[None], b).distance[[0, 3]].max() == 0
-
-
-@pytest.mark.parametrize("side", [2, 2**11])
-def test_of_equal_distances_the_first_counts(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memorisation, "BLOCK", side**2)
-    monkeypatch.setattr(memorisation, "SIDE", side)
-    same = np.ones((3, 5, 4))
-    found = nearest(same, np.ones((6, 4)))
-    assert not found.distance.any()
-    assert not found.index.any()
-    assert not found.view.any()
-    apart = nearest(3 * same, np.ones((6, 4)))
-    assert apart.distance.tolist() == [4.0] * 5
-    assert not apart.index.any()
-    assert not apart.view.any()
-    later = nearest(np.stack([2 * np.ones((1, 4)), np.ones((1, 4))]), np.array([[3.0] * 4, [1.0] * 4]))
-    assert (later.distance[0], later.index[0], later.view[0]) == (0, 1, 1)
+    b = offset * rng.uniform(1, 2, 30) + rng.normal(0, 1e-3, (8, 30))
+    found = nearest(b[[5, 3]], b, np.arange(8))
+    assert not found.distance[:, 0].any()
+    assert found.index[:, 0].tolist() == [5, 3]
 
 
 def noisy(x: np.ndarray) -> np.ndarray:
     return x + np.random.default_rng(5).normal(0, 0.01, x.shape).astype(np.float32)
 
 
+def found_copies(samples: np.ndarray, real: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, float]:
+    """Closeness of samples, and the p-value beside real volumes and train volumes held against the others."""
+    b, volume = seen(train)
+    near = closeness(nearest(flat(samples), b, volume).distance)
+    tested = closeness(nearest(flat(real), b, volume).distance)
+    own = closeness(nearest(flat(train), b, volume, np.arange(len(train))).distance)
+    test = copies_test(np.concatenate([near, tested, own]))
+    return near, p_value(permuted(test, len(near), len(tested) + len(own), 999, 0))
+
+
 @pytest.mark.parametrize(
-    ("changed", "exact"),
+    ("changed", "closest"),
     [
-        (lambda x: x, True),
-        (lambda x: x[:, ::-1], True),
-        (lambda x: np.rot90(x, axes=(0, 2)), True),
-        (lambda x: noisy(np.rot90(x[::-1], 3, axes=(1, 2))), False),
+        (lambda x: x, 0),
+        (lambda x: x[:, ::-1], 0),
+        (lambda x: np.rot90(x, axes=(0, 2)), 0),
+        (lambda x: noisy(np.rot90(x[::-1], 3, axes=(1, 2))), 0.1),
+        (lambda x: 0.8 * x, 0.3),
+        (lambda x: gaussian_filter(x, 0.4), 0.4),
     ],
-    ids=["copied", "mirrored", "turned", "mirrored, turned, with noise"],
+    ids=["copied", "mirrored", "turned", "with noise", "dimmer", "blurred"],
 )
-def test_planted_copies_are_found_and_counted(
-    changed: Callable[[np.ndarray], np.ndarray], exact: bool
-) -> None:
-    train, test, samples = volumes(40, 0), volumes(30, 1), volumes(20, 2)
-    planted = {3: 11, 4: 0, 17: 39}
-    for sample, source in planted.items():
+def test_three_planted_copies_are_found(changed: Callable[[np.ndarray], np.ndarray], closest: float) -> None:
+    train, test, samples = volumes(60, 0), volumes(30, 1), volumes(20, 2)
+    for sample, source in {3: 11, 4: 0, 17: 39}.items():
         samples[sample] = changed(train[source])
-    found = nearest(seen(samples), flat(train))
-    of_test = nearest(seen(test), flat(train))
-    expected = np.isin(np.arange(20), list(planted)).astype(float)
-    # a fifth nearer than any test volume: so that none of the other samples is by chance
-    np.testing.assert_array_equal(memorised(found.distance, 0.8 * of_test.distance, 0.01), expected)
-    for sample, source in planted.items():
-        assert found.index[sample] == source
-        back = ALL[found.view[sample]](samples[sample])
-        np.testing.assert_allclose(back, train[source], atol=0 if exact else 0.06)
-        assert (found.distance[sample] == 0) == exact
-    pairs = closest(found, 3)
-    assert {pair.sample: pair.train for pair in pairs} == planted
+    near, p = found_copies(samples, test, train)
+    assert set(np.argsort(near)[:3]) == {3, 4, 17}
+    assert near[[3, 4, 17]].max() <= closest
+    assert p <= 0.05
 
 
-def test_mirrored_copies_are_missed_without_views() -> None:
-    train, samples = volumes(40, 0), volumes(40, 0)[:, ::-1]
-    alone = nearest(seen(samples, ALL[:1]), flat(train))
-    assert alone.distance.min() > 0
-    assert nearest(seen(samples), flat(train)).distance.max() == 0
+@pytest.mark.parametrize("width", [0, 0.7, 1.5, 4])
+def test_new_samples_are_no_copies_however_smooth(width: float) -> None:
+    samples = np.stack([gaussian_filter(one, width) if width else one for one in volumes(20, 2)])
+    near, p = found_copies(samples, volumes(30, 1), volumes(60, 0))
+    assert near.min() > 0.5
+    assert p > 0.05
 
 
-@pytest.mark.parametrize(
-    ("tests", "quantile", "chance"),
-    [(199, 0.05, 0.05), (499, 0.01, 0.01), (64, 0.01, 1 / 65), (9, 0.01, 1 / 10)],
-)
-def test_chance_gives_the_quantile_or_what_few_test_items_resolve(
-    tests: int, quantile: float, chance: float
-) -> None:
+def test_closeness() -> None:
+    distance = np.array([[1.0, 2.0, 2.0, 4.0], [0.0, 1.0, 1.0, 1.0], [3.0, 3.0, 3.0, 3.0], [0.0] * 4])
+    np.testing.assert_allclose(closeness(distance), [0.5, 0, 1, 0])
+    np.testing.assert_allclose(closeness(np.array([[2.0], [0.0]])), [1, 0])
+
+
+def test_false_alarms_of_copies_are_as_rare_as_they_say() -> None:
     rng = np.random.default_rng(0)
-    shares = [
-        memorised(rng.gamma(5, size=300), rng.gamma(5, size=tests), quantile).mean() for _ in range(3000)
-    ]
-    assert np.mean(shares) == pytest.approx(chance, rel=0.08)
+    found = [p_value(permuted(copies_test(rng.random(40)), 10, 30, 99, i)) for i in range(200)]
+    assert np.mean(np.array(found) <= 0.1) == pytest.approx(0.08, abs=0.05)
 
 
-def test_independent_volumes_are_counted_about_as_often_as_chance() -> None:
-    train = flat(volumes(60, 0))
-    found, of_test = (nearest(seen(volumes(199, seed), ALL[:1]), train).distance for seed in (1, 2))
-    assert memorised(found, of_test, 0.1).mean() == pytest.approx(0.1, abs=0.07)
-
-
-def test_threshold_is_between_the_sorted_distances_or_the_smallest() -> None:
-    distances = np.array([5.0, 1.0, 4.0, 2.0])
-    assert threshold(distances, 0.01) == 1
-    assert threshold(distances, 1 / 5) == 1
-    assert threshold(distances, 1.5 / 5) == pytest.approx(1.5)
-    assert threshold(distances, 2 / 5) == pytest.approx(2)
-
-
-def test_at_the_threshold_is_not_memorised() -> None:
-    np.testing.assert_array_equal(memorised(np.array([1.0, 2.0, 3.0]), np.array([2.0, 5.0]), 0.01), [1, 0, 0])
-    np.testing.assert_array_equal(memorised(np.zeros(2), np.zeros(4), 0.5), [0, 0])
-
-
-def test_the_mean_of_the_data_counts_too() -> None:
-    """The limit of distances in voxel space: independent noise is 1.4 times farther than its mean."""
-    rng = np.random.default_rng(3)
-    train, test = rng.normal(size=(50, 4000)), rng.normal(size=(1, 50, 4000))
-    smooth, sharp = nearest(np.zeros((1, 1, 4000)), train), nearest(test, train)
-    assert sharp.distance.mean() / smooth.distance[0] == pytest.approx(np.sqrt(2), rel=0.03)
-    assert memorised(smooth.distance, sharp.distance, 0.01).mean() == 1
-
-
-def test_closest_pairs_in_order_each_sample_once() -> None:
-    found = Nearest(np.array([3.0, 1.0, 2.0, 1.0]), np.array([7, 8, 8, 9]), np.array([0, 1, 0, 2]))
-    pairs = [Pair(1, 8, 1, 1.0), Pair(3, 9, 2, 1.0), Pair(2, 8, 0, 2.0), Pair(0, 7, 0, 3.0)]
-    assert closest(found, 3) == pairs[:3]
-    assert closest(found, 99) == pairs
+def test_copies_among_real_volumes_are_no_finding() -> None:
+    """Three real volumes that are in the data twice excuse three samples."""
+    real = np.random.default_rng(0).uniform(0.5, 1, 100)
+    real[:6] = 0
+    samples = np.random.default_rng(1).uniform(0.5, 1, 64)
+    samples[:3] = 0
+    assert p_value(permuted(copies_test(np.append(samples, real)), 64, 100, 999, 0)) > 0.1
+    assert p_value(permuted(copies_test(np.append(samples, real[6:])), 64, 94, 999, 0)) < 0.1
 
 
 def test_pooled_are_the_means_of_blocks() -> None:
@@ -210,21 +176,18 @@ def test_pooled_of_any_shape(shape: tuple[int, ...], longest: int, expected: tup
 @pytest.mark.parametrize(
     ("a", "b"),
     [
-        (np.ones((2, 3)), np.ones((2, 3))),
-        (np.ones((1, 2, 3)), np.ones((2, 4))),
-        (np.ones((1, 0, 3)), np.ones((2, 3))),
-        (np.ones((1, 2, 3)), np.full((2, 3), np.nan)),
-        (np.full((1, 2, 3), np.inf), np.ones((2, 3))),
+        (np.ones((1, 2, 3)), np.ones((2, 3))),
+        (np.ones((2, 3)), np.ones((2, 4))),
+        (np.ones((0, 3)), np.ones((2, 3))),
+        (np.ones((2, 3)), np.full((2, 3), np.nan)),
+        (np.full((2, 3), np.inf), np.ones((2, 3))),
     ],
 )
 def test_nearest_refuses(a: np.ndarray, b: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"expected|not finite"):
-        nearest(a, b)
+        nearest(a, b, np.arange(len(b)))
 
 
-def test_other_refusals() -> None:
+def test_pooling_refuses() -> None:
     with pytest.raises(ValueError, match="pooled to 0"):
         pooled(np.ones((2, 2, 2)), 0)
-    for sample, test in ([], [1.0]), ([1.0], []), ([np.nan], [1.0]):
-        with pytest.raises(ValueError, match="distances"):
-            memorised(np.array(sample), np.array(test), 0.01)

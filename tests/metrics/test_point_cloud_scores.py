@@ -4,9 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
 
 from voxgen.metrics.cloud_distances import chamfer_matrix, earth_movers_matrix
-from voxgen.metrics.point_clouds import coverage, minimum_matching, nearest_neighbour_correct
+from voxgen.metrics.point_clouds import (
+    coverage,
+    minimum_matching,
+    mutual_neighbours,
+    nearest_neighbour_correct,
+)
 
 Distances = Callable[..., np.ndarray]
 BOTH = pytest.mark.parametrize("distances", [chamfer_matrix, earth_movers_matrix])
@@ -128,3 +134,15 @@ def test_a_shift_is_the_distance_to_what_was_shifted() -> None:
     a = clouds(20, 0)
     shifted = a + np.array([3.0, 0, 4.0])
     np.testing.assert_allclose(minimum_matching(earth_movers_matrix(shifted, a)), 5, rtol=1e-9)
+
+
+def test_mutual_neighbours_share_a_number() -> None:
+    a, b = np.array([[0.0], [0.1], [5.0]]), np.array([[5.2], [9.0]])
+    parts = (cdist(a, a), cdist(b, b), cdist(a, b))
+    assert mutual_neighbours(*parts).tolist() == [
+        0,
+        0,
+        1,
+        1,
+        2,
+    ]  # 9 is nearest to 5.2, which has a nearer one

@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from voxgen.metrics import similarity
 from voxgen.metrics.reconstruction import foreground_mask
-from voxgen.metrics.similarity import WEIGHTS, ms_ssim, scales, ssim
+from voxgen.metrics.similarity import WEIGHTS, ms_ssim, ms_ssim_of_pairs, scales, ssim
 
 
 def spots(shape: tuple[int, int, int] = (16, 16, 4), seed: int = 0) -> np.ndarray:
@@ -106,3 +106,13 @@ def test_ms_ssim_of_one_scale_is_ssim_and_an_inverse_has_none() -> None:
 def test_volumes_of_different_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="same shape"):
         ms_ssim(np.zeros((8, 8, 8)), np.zeros((8, 8, 4)), 3)
+
+
+def test_pairs_within_a_set_and_between_two() -> None:
+    volumes = np.random.default_rng(8).random((4, 6, 6, 6))
+    within = ms_ssim_of_pairs(volumes, window=3)
+    across = ms_ssim_of_pairs(volumes[:2], volumes[1:], window=3)
+    assert across.shape == (2, 3)
+    assert across[1, 0] == pytest.approx(1)
+    np.testing.assert_allclose(across[0], within[0, 1:])
+    np.testing.assert_array_equal(np.diag(within), 0)

@@ -7,7 +7,7 @@ from scipy.stats import wasserstein_distance
 
 from voxgen.metrics.volume_statistics import (
     BINS,
-    connected_components,
+    END,
     foreground_histogram,
     histogram_distance,
     occupancy,
@@ -37,18 +37,31 @@ def test_sharpness_of_a_ramp_thin_grid_and_nothing() -> None:
 def test_histogram_distance_is_wasserstein_of_the_pooled_voxels() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.gamma(2, 0.2, (5, 8, 8, 8)), rng.gamma(2, 0.3, (4, 8, 8, 8))
-    upper = float(max(a.max(), b.max()))
-    histograms = [np.stack([foreground_histogram(v, v > 0.1, upper) for v in group]) for group in (a, b)]
-    expected = wasserstein_distance(a[a > 0.1], b[b > 0.1])
+    histograms = [np.stack([foreground_histogram(v, v > 0.1) for v in group]) for group in (a, b)]
+    expected = wasserstein_distance(np.minimum(a[a > 0.1], END), np.minimum(b[b > 0.1], END))
     assert histograms[0].shape == (5, BINS)
-    assert histogram_distance(*histograms, upper) == pytest.approx(expected, abs=2 * upper / BINS)
-    assert histogram_distance(histograms[0], histograms[0], upper) == 0
+    assert histogram_distance(*histograms) == pytest.approx(expected, abs=2 * END / BINS)
+    assert histogram_distance(histograms[0], histograms[0]) == 0
+
+
+def test_one_bright_voxel_moves_no_bin() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.gamma(2, 0.2, (5, 8, 8, 8)), rng.gamma(2, 0.3, (4, 8, 8, 8))
+
+    def distance() -> float:
+        return histogram_distance(
+            *(np.stack([foreground_histogram(v, v > 0.1) for v in group]) for group in (a, b))
+        )
+
+    before, number = distance(), int((a > 0.1).sum())
+    a[0, 4, 4, 4] = 1000.0
+    assert abs(distance() - before) <= END / number
 
 
 def test_histogram_of_nothing_is_far_from_something() -> None:
     full = np.full((2, 2, 2), 1.0)
-    histogram = foreground_histogram(full, full > 0, 1.0)[None]
-    assert histogram_distance(0 * histogram, histogram, 1.0) == pytest.approx(1, abs=1 / BINS)
+    histogram = foreground_histogram(full, full > 0)[None]
+    assert histogram_distance(0 * histogram, histogram) == pytest.approx(1, abs=END / BINS)
 
 
 def test_occupancy_and_relative_difference() -> None:
@@ -113,12 +126,3 @@ def test_spectrum_distance_of_known_spectra() -> None:
 def test_spectrum_of_a_flat_or_single_voxel_has_no_power() -> None:
     assert not radial_power_spectrum(np.full((4, 4, 1), 5.0), (1, 1, 1), 3).any()
     assert not radial_power_spectrum(np.ones((1, 1, 1)), (1, 1, 1), 3).any()
-
-
-def test_pieces_touch_by_corners() -> None:
-    foreground = np.zeros((8, 8, 8), bool)
-    assert connected_components(foreground) == (0, 0.0)
-    foreground[0, 0, 0] = foreground[1, 1, 1] = foreground[2, 2, 1] = True
-    assert connected_components(foreground) == (1, 1.0)
-    foreground[6, 6, 6] = True
-    assert connected_components(foreground) == (2, 0.75)

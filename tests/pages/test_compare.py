@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from compare_fixture import change, set_value, write_run
@@ -20,6 +21,7 @@ from voxgen.pages.comparing.comparison import Comparison, compare_runs
 from voxgen.pages.comparing.finished_runs import PARTS, read_runs
 from voxgen.pages.comparing.progress import compare_times, loss_rows, validation_curves
 from voxgen.pages.comparing.run_scores import NOT_COMPARABLE, OVERLAP
+from voxgen.pages.comparing.run_tests import NONE_FOUND
 
 
 def compared(*projects: Path) -> Comparison:
@@ -39,7 +41,7 @@ def test_equal_runs_differ_in_nothing(two: tuple[Path, Path]) -> None:
     found = compared(*two)
     assert (found.reasons, found.doubts, found.missing, found.settings) == ([], [], [], [])
     assert set(verdicts(found).values()) == {OVERLAP, ""}  # "": latents have no interval
-    assert found.findings == ["second beside first: of 6 scores no difference beyond the intervals in 6."]
+    assert found.findings == ["second beside first: of 6 scores intervals that overlap in 6."]
 
 
 def test_settings_that_differ_are_named_as_in_the_config(two: tuple[Path, Path]) -> None:
@@ -121,9 +123,36 @@ def test_verdicts_follow_direction_and_intervals(
     found = compared(*two)
     assert verdicts(found)[label] == verdict
     assert set(verdicts(found, 0).values()) == {""}
-    said = {OVERLAP: "no difference beyond the intervals in 6"}
+    said = {OVERLAP: "intervals that overlap in 6"}
     where = f"{'reconstruction' if part == 'reconstruction' else 'samples'}: {label}"
     assert said.get(verdict, f"of 6 scores {verdict} in 1 ({where})") in found.findings[0]
+
+
+def numbers(mean: float, spread: float) -> list[float]:
+    """64 numbers, the same ones for the same mean and spread."""
+    return [mean + spread * float(x) for x in np.random.default_rng(0).permutation(np.linspace(-2, 2, 64))]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome"),
+    [
+        ((1.0, 0.5), (1.02, 0.5), NONE_FOUND),
+        ((1.0, 0.5), (2.0, 0.5), "worse"),
+        ((2.0, 0.5), (1.2, 0.5), "better"),
+        ((1.0, 0.5), (1.0, 0.2), "worse"),  # the mean is right, the spread is not
+    ],
+)
+def test_samples_are_tested_against_samples_where_each_volume_has_a_number(
+    two: tuple[Path, Path], first: tuple[float, float], second: tuple[float, float], outcome: str
+) -> None:
+    for project, drawn in zip(two, (first, second), strict=True):
+        sets = {"samples": {"occupancy": numbers(*drawn)}, "test": {"occupancy": [None, *numbers(1.0, 0.5)]}}
+        change(project, "samples", lambda c, sets=sets: c.update(volumes=sets))
+    found = compared(*two)
+    assert verdicts(found)["occupancy"] == outcome
+    assert f"{outcome} in 1" in found.findings[0]
+    change(two[1], "samples", set_value("occupancy", 0.05, n=4))
+    assert verdicts(compared(*two))["occupancy"] == NOT_COMPARABLE
 
 
 def test_copies_are_judged_by_their_share(two: tuple[Path, Path]) -> None:

@@ -10,15 +10,17 @@ import pytest
 from elements import Elements
 from report_fixture import COUNTS, SCANS, write_data, write_report, write_scores
 from voxgen.figures.sheet import pick_evenly
-from voxgen.io.files import digest, read_table, write_json, write_table
+from voxgen.io.files import digest, read_json, read_table, write_json, write_table
 from voxgen.pages.provenance import duration, environment_rows, time_rows
 from voxgen.pages.report_inputs import Run
 from voxgen.pages.report_page import report_page
 from voxgen.pages.report_tables import word_verdict
 from voxgen.pages.sample_scenes import SHOWN, VOXELS, report_scenes, thin_out
+from voxgen.pages.worst_differences import choose_typical
 from voxgen.volumes.nifti import write_volume
 
 ORDER = [
+    "differences",
     "summary",
     "samples",
     "scores",
@@ -64,10 +66,40 @@ def test_every_number_of_the_scores_is_there(page: str) -> None:
     assert "ceiling: test volumes, rebuilt by the autoencoder" in words
     assert words[words.index("test-2") + 1 : words.index("test-2") + 3] == ["0.92", "32 dB"]
     assert "expected of unseen volumes" in words
-    assert "; power spectrum." in text  # worse than its floor
+    assert "; power spectrum." in text  # it differs
+    assert text.count("p = 0.02") == 1
+    assert "Train volumes, which are real, differ" not in text
     assert words[words.index("train-0") + 1 : words.index("train-0") + 3] == ["0.82", "1.040"]
     assert "6 volumes, 18,000 points" in words
     assert "2.5 µm" in text
+
+
+def test_it_opens_with_what_is_most_wrong_and_with_pictures_that_show_it(page: str) -> None:
+    elements = Elements(page)
+    words = elements.words
+    first, second = words.index(f"{BAD} is 16 % too low"), words.index("samples do not mix")
+    assert words.index("failed") < first < words.index("look", first) < second < words.index("Summary", first)
+    assert f"{BAD}: mean -16 %, p < 0.001." in words
+    images = [a for tag, a in elements.tags if tag == "img"]
+    pictures = [str(a["src"]) for a in images if str(a["alt"]).startswith("Real volumes above")]
+    assert len(pictures) == 2
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
+    assert any("nearest to the median of their set (0.2 and 0.2)" in one for one in words)
+
+
+def test_typical_volumes_are_nearest_to_the_median_and_those_without_a_number_last() -> None:
+    volumes = {"ids": list("abcdefg"), "size": [1, 9, 4, None, 5, 6, 20]}
+    assert choose_typical(volumes, "size") == (["e", "f", "c", "b"], 5.5)
+    assert choose_typical(volumes, "1-nna") == (["a", "c", "e", "g"], None)
+
+
+def test_real_volumes_that_differ_are_a_warning(tmp_path: Path) -> None:
+    scores, data = write_scores(tmp_path / "ev"), write_data(tmp_path, COUNTS)
+    content = read_json(scores.summary)
+    content["differences"]["train"] = ["sharpness"]
+    write_json(scores.summary, content)
+    words = " ".join(Elements(report_page("t", scores, data, Run({}, {}, tmp_path, tmp_path), {}, {})).words)
+    assert "Train volumes, which are real, differ from test volumes too, in: sharpness." in words
 
 
 def test_where_it_comes_from(page: str, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_train_autoencoder_runs_what_its_digest_follows(
 ) -> None:
     splits = ((voxels / f"{split}.csv", voxels / split) for split in VOLUMES)
     described = voxels / "grid.json", voxels / "intensity.json"
-    section = trained_for(settings.autoencoder, epochs=1).model_copy(update={"patch": (4, 4, 4)})
+    section = trained_for(settings.autoencoder, epochs=1).model_copy(update={"patch": (4, 4, 8)})
     given = (*splits, *described, tmp_path / "out", tmp_path / "state", section, ("x",), ("xy",), 0)
     assert_followed(train_autoencoder, lambda: train_autoencoder(*given, settings.machine))
 

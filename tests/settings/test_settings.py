@@ -61,7 +61,10 @@ def test_config_yaml_holds_every_key_and_no_other() -> None:
 def test_defaults_load_with_their_values() -> None:
     settings = load_settings(defaults())
     assert isinstance(settings.data.grid.shape, tuple)
-    assert settings.model_dump(mode="json") == json.loads(json.dumps(defaults()))
+    given = json.loads(json.dumps(defaults()))
+    assert given["autoencoder"]["kl"]["network"]["stem"] == "auto"
+    given["autoencoder"]["kl"]["network"]["stem"] = [2, 2, 8]
+    assert settings.model_dump(mode="json") == given
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -139,22 +142,147 @@ def test_refusals_name_the_key_and_what_was_found(overlay: str, message: str) ->
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> None:
     networks = (
-        "autoencoder: {kl: {network: {channels: [16, 16, 16], attention_levels: [false, false, false]}}}, "
+        "autoencoder: {kl: {network: {stem: [1, 1, 1], channels: [16, 16, 16], "
+        "attention_levels: [false, false, false]}}}, "
         "prior: {diffusion: {network: {channels: [64, 64], attention_levels: [false, false]}}}"
     )
     shape = [64, 64, 64]
     shape[axis] = 42
     message = (
-        f"42 voxels along {'xyz'[axis]} .* expected a multiple of 8 "
-        r"\(autoencoder 4 x denoiser 2\); try 40, or fewer levels"
+        f"42 voxels along {'xyz'[axis]} .* expected 1, 4 or a multiple of 8 "
+        r"\(stem 1 x autoencoder 4 x denoiser 2\); try 40, or fewer levels"
     )
     with pytest.raises(InputError, match=message):
         changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
     shape[axis] = 40
     settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
     assert settings.data.grid.shape[axis] == 40
-    assert settings.autoencoder.chosen.network.factors == (4, 4, 4)
-    assert settings.prior.chosen.network.factors == (2, 2, 2)
+    assert settings.autoencoder.factors(settings.data.seen_shape) == (4, 4, 4)
+    assert settings.prior.chosen.network.factor == 2
+
+
+STEM = (
+    "autoencoder: {{patch: {patch}, kl: {{network: {{stem: [2, 1, 8], channels: [16, 16], "
+    "attention_levels: [false, false]}}}}}}, "
+    "prior: {{diffusion: {{network: {{channels: [64, 64], attention_levels: [false, false]}}}}}}, "
+    "data: {{grid: {{shape: {shape}}}}}"
+)
+
+
+def stemmed(shape: list[int], patch: list[int] | None = None) -> Settings:
+    return changed("{" + STEM.format(shape=shape, patch=patch or "null") + "}")
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "factors"),
+    [
+        ([48, 48, 8], None, (4, 2, 8)),
+        ([48, 48, 16], None, (4, 2, 16)),
+        ([48, 48, 32], None, (4, 2, 16)),
+        ([4, 2, 64], None, (4, 2, 16)),
+        ([2, 1, 8], None, (2, 1, 8)),
+        ([48, 48, 32], [8, 8, 8], (4, 2, 8)),
+        ([48, 48, 8], [2, 8, 8], (2, 2, 8)),
+    ],
+)
+def test_an_axis_of_one_voxel_after_the_stem_is_halved_no_more(
+    shape: list[int], patch: list[int] | None, factors: tuple[int, ...]
+) -> None:
+    settings = stemmed(shape, patch)
+    assert settings.autoencoder.factors(settings.data.seen_shape) == factors
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "stem"),
+    [
+        ([48, 48, 8], "null", (2, 2, 8)),
+        ([64, 64, 1], "null", (2, 2, 1)),
+        ([5, 32, 32], "null", (5, 2, 2)),
+        ([32, 32, 16], "null", (2, 2, 2)),
+        ([64, 64, 16], "null", (2, 2, 2)),
+        ([16, 16, 8], "null", (2, 2, 2)),
+        ([48, 48, 48], "[32, 32, 8]", (2, 2, 8)),
+    ],
+)
+def test_the_stem_of_itself_folds_thin_axes_whole(
+    shape: list[int], patch: str, stem: tuple[int, ...]
+) -> None:
+    found = changed(f"{{data: {{grid: {{shape: {shape}}}}}, autoencoder: {{patch: {patch}}}}}").autoencoder
+    assert found.chosen.network.stem == stem
+
+
+@pytest.mark.parametrize(
+    ("shape", "patch", "message"),
+    [
+        ([48, 48, 12], None, r"12 voxels along z .* expected 8, 16 or a multiple of 32 .* try 8, or"),
+        ([48, 48, 24], None, r"24 voxels along z .* try 16, or"),
+        ([48, 48, 30], None, r"30 voxels along z .* try 32, or"),
+        ([6, 48, 8], None, r"6 voxels along x .* expected 2, 4 or a multiple of 8 .* try 4, or"),
+        ([48, 48, 24], [8, 8, 8], r"24 voxels along z .* 8 or a multiple of 16 \(stem 8 x autoencoder 1 x "),
+        ([48, 48, 32], [8, 8, 12], r"patch: 12 voxels along z, expected 8 or a multiple of 16"),
+    ],
+)
+def test_sizes_that_the_stem_does_not_fit_are_refused_with_legal_ones(
+    shape: list[int], patch: list[int] | None, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        stemmed(shape, patch)
+
+
+CUBES = "shape: [32, 32, 32], bounds: [[0, 20], [0, 10], [-5, 5]]"
+
+
+@pytest.mark.parametrize(
+    ("data", "edges"),
+    [
+        (
+            f"unit: um, rotations: [yz, xy], grid: {{{CUBES}}}",
+            "xy .* 0.625 um along x into 0.3125 um along y",
+        ),
+        (
+            "rotations: [xz], grid: {shape: [32, 32, 32], bounds: [[0, 100], [0, 100], [0, 102]]}",
+            "xz .* 3.125 nm along x into 3.1875 nm along z",
+        ),
+        (
+            "source: nifti, files: {a: a}, rotations: [yz], scans: {spacing: [1, 1, 2.5]}, "
+            f"grid: {{{CUBES}}}",
+            "yz .* 1 mm along y into 2.5 mm along z",
+        ),
+        (
+            "rotations: [xy], train_shape: [32, 32, 8], grid: {shape: [64, 32, 8], bounds: cloud}",
+            "xy .* 2 unitless along x into 1 unitless along y",
+        ),
+    ],
+)
+def test_a_turn_that_would_stretch_volumes_is_refused_with_both_edges(data: str, edges: str) -> None:
+    with pytest.raises(InputError, match=rf"config: data\.rotations: {edges}; give them equal edges \(data"):
+        changed(f"data: {{{data}}}")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"rotations: [yz], grid: {{{CUBES}}}",
+        "rotations: [xz], grid: {shape: [32, 32, 32], bounds: [[0, 100], [0, 100], [0, 100.5]]}",
+        "rotations: [xy], train_shape: [32, 32, 8], grid: {shape: [64, 32, 8], bounds: "
+        "[[0, 100], [0, 100], [0, 10]]}",
+        "rotations: [xy, xz, yz], grid: {shape: [32, 32, 32], bounds: cloud}",
+        "source: nifti, files: {a: a}, rotations: [xy], scans: {spacing: [1, 1, 2.5]}",
+    ],
+)
+def test_a_turn_of_equal_edges_needs_no_train_split(data: str) -> None:
+    assert changed(f"data: {{{data}}}").data.turns_to_judge == ()
+
+
+def test_a_turn_waits_for_the_extent_where_the_train_split_gives_the_bounds() -> None:
+    shape = "grid: {shape: [64, 32, 8], bounds: train}, train_shape: [32, 32, 8]"
+    assert changed(f"data: {{rotations: [xy], {shape}}}").data.turns_to_judge == (("xy", 32),)
+    assert changed(f"data: {{{shape}}}").data.turns_to_judge == ()
+
+
+def test_a_patch_beyond_the_grid_is_refused() -> None:
+    with pytest.raises(InputError, match=r"autoencoder\.patch: 64 voxels along x, but volumes have 48"):
+        changed("autoencoder: {patch: [64, 16, 8]}")
 
 
 def test_more_steps_than_the_process_has_are_refused() -> None:
@@ -163,6 +291,14 @@ def test_more_steps_than_the_process_has_are_refused() -> None:
     with pytest.raises(InputError, match=r"sampling\.steps: 1001, but the process has 1000 steps"):
         changed(f"{{{ddpm.format(1001)}}}")
     assert changed("{sampling: {steps: 1001}}").prior.chosen.most_steps is None
+
+
+@pytest.mark.parametrize("process", ["flow", "ddpm"])
+def test_fewer_steps_than_the_spread_of_latents_needs_are_refused(process: str) -> None:
+    overlay = f"prior: {{diffusion: {{process: {process}}}}}, sampling: "
+    assert changed(f"{{{overlay}{{steps: 5}}}}").sampling.steps == 5
+    with pytest.raises(InputError, match=r"sampling\.steps: 4, but with fewer than 5 .* 3 %; give 5 or more"):
+        changed(f"{{{overlay}{{steps: 4}}}}")
 
 
 def test_a_missing_key_points_at_config_yaml() -> None:

@@ -21,6 +21,7 @@ from voxgen.settings.intensity import IntensitySettings
 from voxgen.settings.machine import Machine
 from voxgen.settings.split import SplitSettings
 from voxgen.settings.synthetic import Synthetic
+from voxgen.settings.turns import Turn
 from voxgen.sources.clouds.writing import Form, write_clouds
 from voxgen.stages.collect_voxels import collect_voxels
 from voxgen.stages.fix_grid import fix_grid
@@ -81,11 +82,13 @@ def indexed(
     return raw, index
 
 
-def split(folder: Path, parts: list[Path], settings: Data, seed: int = 0) -> Path:
+def split(
+    folder: Path, parts: list[Path], settings: Data, seed: int = 0, turns: tuple[Turn, ...] = ()
+) -> Path:
     table, dropped = folder / "split.csv", folder / "dropped.csv"
     limits = (settings.on_bad_cloud, settings.max_dropped)
     split_clouds(parts, table, dropped, settings.split, settings.grid.bounds, "nm", *limits, seed)
-    fix_grid(parts, table, folder / "grid.json", settings.grid, "nm", "h5", (1.0, 1.0, 1.0))
+    fix_grid(parts, table, folder / "grid.json", settings.grid, "nm", "h5", (1.0, 1.0, 1.0), turns)
     return folder / "grid.json"
 
 
@@ -127,6 +130,17 @@ def test_simulate_writes_clouds_and_truth(tmp_path: Path) -> None:
         assert set(file["truth/filaments"][()]) <= {1, 2}
         assert file["truth/width"][()].tolist() == [25, 25, 25]
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_train_split_that_a_turn_would_stretch_is_refused_and_a_square_one_is_not(tmp_path: Path) -> None:
+    _, part = indexed(tmp_path, [cloud * (1.0, 0.5, 1.0) for cloud in some_clouds(points=200)])
+    message = (
+        r"data\.rotations: xy turns voxels of 14\.\d+ nm along x into 7\.\d+ nm along y; give them equal"
+    )
+    with pytest.raises(InputError, match=message):
+        split(tmp_path, [part], splitting(), turns=(("xy", 8),))
+    assert not (tmp_path / "grid.json").exists()
+    split(tmp_path, [part], splitting(), turns=(("xz", 8),))
 
 
 def test_the_index_says_what_is_wrong(tmp_path: Path) -> None:

@@ -11,7 +11,11 @@ import yaml
 from scipy.ndimage import gaussian_filter
 
 from voxgen.errors import InputError
-from voxgen.io.files import read_json, write_json, write_table
+from voxgen.evaluation.sample_scores import _draw
+from voxgen.evaluation.set_items import take_items
+from voxgen.evaluation.volume_sets import Description
+from voxgen.evaluation.volume_streams import read_batches
+from voxgen.io.files import read_json, read_table, write_json, write_table
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.machine import Machine
 from voxgen.stages import evaluate_reconstruction as reconstruction_stage
@@ -26,7 +30,14 @@ from voxgen.volumes.intensity import Intensity
 from voxgen.volumes.nifti import affine_of, read_volume, write_volume
 
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config" / "config.yaml").read_text())
-SMALL = {"ssim_window": 5, "points": 32, "matched_points": 16, "matched_clouds": 5, "bootstrap": 50}
+SMALL = {
+    "ssim_window": 5,
+    "points": 32,
+    "matched_points": 16,
+    "matched_clouds": 5,
+    "bootstrap": 50,
+    "permutations": 999,
+}
 EVALUATION = EvaluationSettings.model_validate_json(json.dumps(CONFIG["evaluation"] | SMALL))
 MACHINE = Machine.model_validate_json(
     json.dumps(CONFIG["machine"] | {"device": "cpu", "batch": 2, "threads": 1})
@@ -144,11 +155,12 @@ def test_reconstruction_refuses_no_volumes_and_another_grid(tmp_path: Path) -> N
 
 
 CLOUDS = {f"{score} {distance}" for score in ("1-nna", "coverage", "mmd") for distance in ("chamfer", "emd")}
-VOLUMES = {"histogram", "spectrum", "occupancy", "sharpness", "pieces", "diversity"}
-FEATURES = {"frechet autoencoder", "kernel autoencoder"}
+STRUCTURE = {"specks", "pieces", "length", "longest", "thickness", "loops", "cavities"}
+VOLUMES = {"histogram", "spectrum", "counts", "occupancy", "sharpness", "diversity"} | STRUCTURE
+FEATURES = {"classifier", "frechet autoencoder", "kernel autoencoder"}
 
 
-def test_samples_of_the_same_kind_overlap_the_floor(tmp_path: Path) -> None:
+def test_no_difference_is_found_in_samples_of_the_same_kind(tmp_path: Path) -> None:
     scores = judged(tmp_path, [counts(i, 3) for i in range(8)])
     assert scores["n"] == scores["n_clouds"] == 7
     assert set(scores["metrics"]) == VOLUMES | FEATURES | CLOUDS | {"jsd"}
@@ -159,7 +171,15 @@ def test_samples_of_the_same_kind_overlap_the_floor(tmp_path: Path) -> None:
                 or metric["group"] == "volumes"
             )
         assert "beside a floor of" in metric["finding"]
-    assert "intervals overlap" in scores["metrics"]["1-nna chamfer"]["finding"]
+        for test in metric["tests"].values():
+            assert 0.05 < test["p"] <= test.get("corrected", 1)
+    tests = {key: metric["tests"].get("samples") for key, metric in scores["metrics"].items()}
+    assert {key for key, test in tests.items() if not test} == {"frechet autoencoder"}
+    gated = {key for key, test in tests.items() if test and "corrected" in test}
+    shown = {"loops", "cavities"}
+    other = {"counts", "occupancy", "sharpness", "diversity", "classifier", "1-nna chamfer"}
+    assert gated == STRUCTURE - shown | other
+    assert "10th percentile" in scores["metrics"]["occupancy"]["tests"]["train"]["effect"]
     assert scores["metrics"]["mmd chamfer"]["unit"] == "nm²"
     assert scores["metrics"]["mmd emd"]["unit"] == "nm"
     assert "5 clouds of 16 points" in scores["metrics"]["mmd emd"]["meaning"]
@@ -217,7 +237,12 @@ def test_bad_samples_are_seen(tmp_path: Path) -> None:
     scores = judged(tmp_path, smeared, latent=0.8)
     metrics = {name: metric["samples"]["value"] for name, metric in scores["metrics"].items()}
     assert metrics["1-nna chamfer"] > 0.85
-    assert metrics["1-nna emd"] > 0.85
+    assert metrics["1-nna emd"] > 0.65
+    tests = {
+        name: metric["tests"]["samples"] for name, metric in scores["metrics"].items() if metric["tests"]
+    }
+    assert all(tests[name]["corrected"] < 0.05 for name in ("sharpness", "diversity", "1-nna chamfer"))
+    assert max(tests[name]["p"] for name in ("spectrum", "histogram", "kernel autoencoder")) < 0.01
     assert metrics["coverage chamfer"] < 0.5
     assert metrics["sharpness"] < -0.1
     assert metrics["diversity"] > 0.1
@@ -241,6 +266,44 @@ def test_samples_that_are_missing_or_infinite_are_refused(tmp_path: Path) -> Non
         judged(tmp_path / "none", [])
     with pytest.raises(InputError, match="train for longer"):
         judged(tmp_path / "infinite", [np.full((8, 8, 8), np.inf, np.float32)])
+
+
+def test_features_come_from_the_autoencoders_own_range(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An autoencoder from elsewhere was trained with another constant than this run has."""
+    foreign, seen = Intensity("log1p", 3 * LAW.divisor), []
+
+    def features(_: Blurring, x_BXYZ: np.ndarray) -> np.ndarray:
+        seen.extend(float(x.sum()) for x in x_BXYZ)
+        return np.stack([[x.mean(), x.std()] for x in x_BXYZ])
+
+    before = judged(tmp_path / "own", [counts(i, 3) for i in range(8)])["metrics"]
+    monkeypatch.setattr(Blurring, "features", features)
+    monkeypatch.setattr(Blurring, "intensity", foreign)
+    after = judged(tmp_path / "foreign", [counts(i, 3) for i in range(8)])["metrics"]
+    for i in range(7):
+        assert min(abs(float(foreign.to_network(counts(i, 2)).sum()) - one) for one in seen) < 1e-3
+    for name in ("sharpness", "histogram", "spectrum"):  # in this run's range
+        assert after[name]["samples"]["value"] == before[name]["samples"]["value"]
+
+
+def test_a_few_volumes_of_many_are_drawn_at_random(tmp_path: Path) -> None:
+    """Volumes are often sorted: the first ids are of one kind."""
+    manifest, folder = written(tmp_path / "set", [counts(i, 1) for i in range(40)])
+    ids = [row["id"] for row in read_table(manifest)]
+    few = EVALUATION.model_copy(update={"diverse": 10})
+    how = Description(GRID, LAW, {}, few, 0)
+    chosen = _draw(ids, how, "diversity set")
+    assert len(chosen) == 10
+    assert chosen != set(ids[:10])
+    assert chosen == _draw(ids, how, "diversity set") != _draw(ids, how, "diversity test")
+    one = how.describe("set", read_batches(ids, folder, GRID.shape, 4), chosen)
+    assert len(one["whole"]) == 10
+    items, _ = take_items(dict.fromkeys(("samples", "test", "train"), one), how, "cpu", 1)
+    matched = [items["emd"][name].a_NN for name in ("samples", "train")]
+    assert matched[0].shape == (5, 5)
+    assert (matched[0] != matched[1]).any()  # of the same set each name draws its own clouds
 
 
 def test_an_autoencoder_of_another_range_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

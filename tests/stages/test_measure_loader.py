@@ -24,7 +24,7 @@ def measured(voxels: Path, out: Path, settings: Settings, batch: int = BATCH) ->
     """The table that the stage writes."""
     measure_loader(
         (voxels / "train.csv", voxels / "train"),
-        *(voxels / "intensity.json", out / "loader.csv", out / "loader.png"),
+        *(voxels / "grid.json", voxels / "intensity.json", out / "loader.csv", out / "loader.png"),
         trained_for(settings.autoencoder, batch=batch),
         *(("x",), ("xy",), settings.seed, settings.machine),
     )

@@ -101,7 +101,7 @@ def test_latents_are_the_posteriors_of_every_view(results: Path, voxels: Path, s
             "autoencoder": weights_digest(results / "autoencoder"),
             "volumes": digest(voxels / f"{split}.csv"),
         }
-        assert (config["shape"], config["flips"], config["rotations"]) == ([2, 4, 4, 4], list(flips), [])
+        assert (config["shape"], config["flips"], config["rotations"]) == ([2, 4, 4, 1], list(flips), [])
         assert config["grid"] == read_json(voxels / "grid.json")
         assert config["intensity"] == autoencoder.intensity.to_json()
         rows = read_table(folder / "index.csv")
@@ -159,7 +159,7 @@ def test_the_prior_says_what_it_is(results: Path, voxels: Path, settings: Settin
     folder, latents = results / "prior", results / "latents"
     assert names(folder) == MODEL
     config = read_json(folder / "config.json")
-    assert (config["kind"], config["latent_shape"]) == ("prior", [2, 4, 4, 4])
+    assert (config["kind"], config["latent_shape"]) == ("prior", [2, 4, 4, 1])
     assert config["scale"] == read_json(latents / "scale.json")
     assert config["grid"] == read_json(voxels / "grid.json")
     assert config["intensity"]["divisor"] == np.log1p(2)
@@ -320,11 +320,11 @@ def test_volume_batches_depend_on_epoch_and_items_alone(
     law = load_autoencoder(results / "autoencoder", settings.machine).intensity
     stored = [Volumes(voxels / "train.csv", voxels / "train", law, cache_gb=gb) for gb in (1.0, 1e-9)]
     both = views(("x",), ())
-    objective = build_first_stage(settings.autoencoder.model_dump(mode="json")).objective()
+    objective = build_first_stage(settings.autoencoder.model_dump(mode="json"), (8, 8, 8)).objective()
     kept, read = (VolumeBatches(volumes, objective, both, None, 0, "train") for volumes in stored)
     batch = kept.batch(np.array([4, 0, 2]), epoch=3)
     shapes = {name: part.shape for name, part in batch.items()}
-    assert shapes == {"volume": (3, 1, 8, 8, 8), "noise": (3, 2, 4, 4, 4)}
+    assert shapes == {"volume": (3, 1, 8, 8, 8), "noise": (3, 2, 4, 4, 1)}
     alone = read.batch(np.array([2]), epoch=3)
     assert alone["volume"].equal(batch["volume"][2:])
     assert alone["noise"].equal(batch["noise"][2:])
@@ -342,7 +342,7 @@ def test_latent_batches_are_whitened_addressed_draws(
     recorded = read_json(results / "latents/scale.json")
     scale = Whitening(tuple(recorded["mean"]), tuple(recorded["std"]), posterior)
     latents = Latents(results / "latents/train", scale)
-    assert (len(latents), latents.shape) == (6, (2, 4, 4, 4))
+    assert (len(latents), latents.shape) == (6, (2, 4, 4, 1))
     objective = build_prior(settings.prior.model_dump(mode="json"), latents.shape).objective()
     batches = LatentBatches(latents, objective, 0, "train")
     both, alone = batches.batch(np.array([5, 1]), epoch=2), batches.batch(np.array([1]), epoch=2)

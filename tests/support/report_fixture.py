@@ -35,6 +35,12 @@ def metric(label: str, unit: str, direction: str, **more: Any) -> dict[str, Any]
     return about | {"group": "", "finding": f"{label}: intervals overlap"} | more
 
 
+def tests(*p: float) -> dict[str, Any]:
+    """Corrected p-values of samples and of train volumes."""
+    found = zip(("samples", "train"), p, strict=True)
+    return {name: {"p": one / 2, "corrected": one, "effect": "5 %"} for name, one in found}
+
+
 def volume(index: int, grid: Grid) -> NDArray[np.float32]:
     """A curved filament of counts, or a signed ball of a scan."""
     rng = np.random.default_rng(index)
@@ -88,8 +94,14 @@ def write_scores(folder: Path, *, counts: bool = True, label: str = "occupancy")
             "empty": {"samples": 1, "test": 0, "train": 0},
             "references": REFERENCES,
             "metrics": {
-                "occupancy": metric(label, "%", "towards 0", group="volumes", **some, **near),
+                "occupancy": metric(
+                    label, "%", "towards 0", group="volumes", tests=tests(0.02, 0.9), **some, **near
+                ),
                 "1-nna": metric("1-NNA", "%", "towards 0.5", group="clouds", **some, train=estimate(0.52)),
+            },
+            "volumes": {
+                name: {"ids": [f"{stem}-{i}" for i in range(3)], "occupancy": [0.1, 0.2, 0.3]}
+                for name, stem in (("samples", "sample"), ("test", "test"), ("train", "train"))
             },
             "latent": {"mean": 0.0, "std": 1.0, "n": 6, "drift": False, "cause": ""},
             "findings": ["occupancy 5 % [3, 7] beside a floor of 3 % [1, 5]: intervals overlap"],
@@ -97,7 +109,7 @@ def write_scores(folder: Path, *, counts: bool = True, label: str = "occupancy")
         },
     )
     pairs = [{"sample": "sample-1", "train": "train-0", "distance": 0.82, "ratio": 1.04}]
-    space = {"threshold": 0.8, "median_test": 1.2, "median_samples": 1.1, "n_train": 6, "pairs": pairs}
+    space = {"threshold": 0.8, "median_real": 0.95, "median_samples": 0.94, "n_train": 6, "pairs": pairs}
     share = {
         "share": estimate(0.01),
         "expected": 0.01,
@@ -118,7 +130,21 @@ def write_scores(folder: Path, *, counts: bool = True, label: str = "occupancy")
         folder / "summary.json",
         {
             "verdict": "look",
-            "worse_than_floor": [label, "power spectrum"],
+            "differences": {"samples": [label, "power spectrum"], "train": []},
+            "worst": [
+                {
+                    "key": key,
+                    "label": label,
+                    "words": words,
+                    "effect": f"{label}: mean -16 %, p < 0.001",
+                    "advice": "train it for longer",
+                    "verdict": verdict,
+                }
+                for key, words, verdict in (
+                    ("occupancy", f"{label} is 16 % too low", "fail"),
+                    ("1-nna", "samples do not mix", "look"),
+                )
+            ],
             "sections": {
                 "reconstruction": {"verdict": "pass", "gates": [gate | {"verdict": "pass"}]},
                 "samples": {"verdict": "look", "gates": [gate | {"metric": label, "verdict": "look"}]},

@@ -87,7 +87,7 @@ def test_shape_that_the_factors_do_not_divide(project):
         project,
         {"data": {"grid": {"shape": [18, 16, 8]}}},
         "data.grid.shape: 18 voxels along x",
-        "expected a multiple of 4",
+        "expected 1, 2 or a multiple of 4",
         "try 16",
     )
 

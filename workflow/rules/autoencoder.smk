@@ -82,6 +82,7 @@ rule measure_loader:
     """Measure how fast volumes are read, and how long the training waits for them."""
     input:
         train=TRAIN,
+        grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
     output:
         table="results/benchmarks/loader.csv",

@@ -79,6 +79,8 @@ rule evaluate_memorisation:
         science=science(
             "evaluate_memorisation",
             "evaluation.confidence",
+            "evaluation.permutations",
+            "seed",
             longest="evaluation.pooled",
         ),
     script:

@@ -14,13 +14,17 @@ from voxgen.batches.views import View
 from voxgen.evaluation.metric_table import MEMORISED
 from voxgen.evaluation.volume_streams import Batch
 from voxgen.metrics.bootstrap import proportion
-from voxgen.metrics.memorisation import closest, memorised, nearest, pooled, threshold
+from voxgen.metrics.memorisation import closeness, copies_test, nearest, pooled
+from voxgen.metrics.permutation import corrected, p_value, permuted, word_p
 from voxgen.models.codec import Codec
+from voxgen.randomness import generator
 from voxgen.volumes.intensity import Intensity
 
 Features = NDArray[np.float32]
+Array = NDArray[np.float64]
 
-QUANTILE = 0.01  # of the test volumes' distances: samples below it count as memorised
+QUANTILE = 0.01  # of real volumes: samples that are closer to one train volume count as memorised
+REAL = 400  # train volumes that are held against the others, at most
 DRAWN = 6  # pairs kept for the figure
 
 
@@ -38,9 +42,13 @@ class Space:
 
 
 def span_latents(
-    means: Iterable[NDArray[np.floating]], rows: Iterable[Mapping[str, str]], codec: Codec, law: Intensity
+    means: Iterable[NDArray[np.floating]], rows: Iterable[Mapping[str, str]], codec: Codec
 ) -> Space:
-    """The space of whitened latents; `rows` are those of the train latents' index."""
+    """The space of whitened latents; `rows` are those of the train latents' index.
+
+    Volumes are encoded as the train volumes were: under the autoencoder's own intensity law.
+    """
+    law = codec.autoencoder.intensity
     whitened = [codec.whitening.whiten(mean.astype(np.float32)) for mean in means]
     return Space(
         "whitened latents",
@@ -67,15 +75,29 @@ def span_voxels(train: Iterable[Batch], allowed: Sequence[View], law: Intensity,
 
 
 def search_copies(
-    spaces: Mapping[str, Space], samples: Iterable[Batch], test: Iterable[Batch], confidence: float
+    spaces: Mapping[str, Space],
+    samples: Iterable[Batch],
+    test: Iterable[Batch],
+    confidence: float,
+    permutations: int,
+    seed: int,
 ) -> dict[str, Any]:
-    """The share of memorised samples in each space, what it rests on, and the nearest pairs."""
+    """The share of memorised samples in each space, whether chance explains it, and the nearest pairs."""
     ids, drawn = _locate(spaces, samples)
     _, tested = _locate(spaces, test)
-    judged = {
-        name: _judge(space, ids, drawn[name], tested[name], confidence) for name, space in spaces.items()
+    found = {
+        name: _hold(space, ids, drawn[name], tested[name], confidence, seed) for name, space in spaces.items()
     }
-    return {"quantile": QUANTILE, "spaces": judged}
+    values = {
+        name: permuted(copies_test(np.append(one.samples_N, one.real_R)), *one.sizes, permutations, seed)
+        for name, one in found.items()
+    }
+    for name, p in corrected(values).items():
+        content = found[name].content
+        share = content["finding"]
+        content["test"] = {"p": p_value(values[name]), "corrected": p, "effect": content.pop("effect")}
+        content["finding"] = f"{share} ({word_p(p)})"
+    return {"quantile": QUANTILE, "spaces": {name: one.content for name, one in found.items()}}
 
 
 def _locate(spaces: Mapping[str, Space], batches: Iterable[Batch]) -> tuple[list[str], dict[str, Features]]:
@@ -89,32 +111,57 @@ def _locate(spaces: Mapping[str, Space], batches: Iterable[Batch]) -> tuple[list
     return ids, {name: np.concatenate(found) for name, found in parts.items()}
 
 
-def _judge(
-    space: Space, ids: Sequence[str], samples_NF: Features, test_NF: Features, confidence: float
-) -> dict[str, Any]:
-    drawn, tested = nearest(samples_NF[None], space.train_MF), nearest(test_NF[None], space.train_MF).distance
-    limit = threshold(tested, QUANTILE)
-    share = proportion(memorised(drawn.distance, tested, QUANTILE), confidence)
-    expected = max(QUANTILE, 1 / (len(tested) + 1))
+@dataclass(frozen=True)
+class _Held:
+    """Closeness of samples and of real volumes to the train volumes, and what is written of it."""
+
+    samples_N: Array
+    real_R: Array
+    content: dict[str, Any]
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        return len(self.samples_N), len(self.real_R)
+
+
+def _hold(
+    space: Space, ids: Sequence[str], samples_NF: Features, test_NF: Features, confidence: float, seed: int
+) -> _Held:
+    volumes = np.array([one for one, _ in space.named])
+    drawn = nearest(samples_NF, space.train_MF, volumes)
+    tested = nearest(test_NF, space.train_MF, volumes)
+    own = _choose(space, seed)
+    others = nearest(space.train_MF[own], space.train_MF, volumes, volumes[own])
+    near, real = closeness(drawn.distance), np.append(*(closeness(one.distance) for one in (tested, others)))
+    limit = float(np.quantile(real, QUANTILE, method="weibull"))
+    share = proportion((near < limit).astype(np.float64), confidence)
     pairs = []
-    for pair in closest(drawn, DRAWN):
-        train, view = space.named[pair.train]
-        near = {"sample": ids[pair.sample], "train": train, "view": view, "distance": pair.distance}
-        pairs.append({**near, "ratio": pair.distance / limit if limit else None})
+    for i in np.argsort(near, kind="stable")[:DRAWN]:
+        train, view = space.named[drawn.index[i, 0]]
+        pair = {"sample": ids[i], "train": train, "view": view}
+        pairs.append({**pair, "distance": float(drawn.distance[i, 0]), "ratio": float(near[i])})
     finding = (
-        f"{space.label}: {share.text('%')} of the samples lie nearer to a train volume than the "
-        f"{100 * QUANTILE:g} % quantile of {len(tested)} test volumes; {100 * expected:.1f} % are expected"
+        f"{space.label}: {share.text('%')} of the samples lie closer to one train volume than all but "
+        f"{100 * QUANTILE:g} % of {len(real)} real volumes do"
     )
-    return {
+    content = {
         **MEMORISED.to_json(),
         "label": space.label,
         "share": share.to_json(),
-        "expected": expected,
+        "expected": max(QUANTILE, 1 / (len(real) + 1)),
         "threshold": limit,
-        "median_test": float(np.median(tested)),
-        "median_samples": float(np.median(drawn.distance)),
-        "n_train": len({one for one, _ in space.named}),
-        "n_test": len(tested),
+        "median_real": float(np.median(real)),
+        "median_samples": float(np.median(near)),
+        "n_train": len(set(volumes)),
+        "n_real": len(real),
         "pairs": pairs,
+        "effect": share.text("%"),
         "finding": finding,
     }
+    return _Held(near, real, content)
+
+
+def _choose(space: Space, seed: int) -> NDArray[np.intp]:
+    """Some train volumes, as they are, that are held against the others."""
+    own = np.flatnonzero([view == 0 for _, view in space.named])
+    return np.sort(generator(seed, "copies").permutation(own)[:REAL])

@@ -4,9 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from voxgen.metrics.bootstrap import Estimate
+from voxgen.metrics.permutation import Statistic, word_p
 
 Direction = Literal["higher", "lower", "towards 0", "towards 0.5", "towards 1"]
+
+TESTED = ("samples", "train")  # against the test split; train volumes are real: what differs is the split
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,11 @@ class Metric:
         ]
         return f"{self.label} {model.text(self.unit)} beside " + "; ".join(beside)
 
+    def word_tests(self, found: Mapping[str, Estimate], tested: Mapping[str, Mapping[str, float]]) -> str:
+        """One sentence: the value of the samples, that of train volumes, and the p-value of each."""
+        words = {name: found[name].text(self.unit) + _chance(tested.get(name)) for name in TESTED}
+        return f"{self.label} {words['samples']} beside a floor of {words['train']}"
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -77,32 +88,48 @@ class Gate:
     """What judges a metric.
 
     Attributes:
-        limits: name of the limits (pass, fail) in the settings' gates.
+        limits: name in the settings' gates, of the limits (pass, fail) or of a tested score's one limit.
         words: what is asked for; {0} and {1} are the limits, in per cent where the metric is.
-        beyond: name of the reference in the JSON that the shortfall is counted from ("": from good).
     """
 
     limits: str
     words: str
-    beyond: str = ""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What people call a difference of the samples, and what may help.
+
+    Attributes:
+        less, more: where the value is below good, and above it; {0} is by how much.
+        advice: what to try.
+    """
+
+    less: str
+    more: str
+    advice: str
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a metric is computed.
+    """How a metric is computed, and tested.
 
     Attributes:
-        function: of what is named by `takes`, separated by blanks.
-        interval: "mean" of one number per item, or how a statistic of two sets is resampled.
+        function: of what is named by `takes`, separated by blanks; a point before a part of `Pairs`.
+        interval: "mean" of one number per item, or how a statistic of two sets is resampled; "across": such
+            a mean of the values of pairs across the sets.
         purpose: what addresses the resampling; the metric's key where it is empty.
-        given: a value that the statistic takes by keyword.
+        together: of the same, for a mean: which items depend on each other; None: none do.
+        test: of what the first name in `takes` says of a set and of the test split, pooled: the statistic
+            whose permutations say whether the two differ; None: no test.
     """
 
     function: Callable[..., Any]
     takes: str
-    interval: Literal["mean", "pair", "jackknife", "counted"] = "mean"
+    interval: Literal["mean", "across", "pair", "jackknife", "counted"] = "mean"
     purpose: str = ""
-    given: str = ""
+    test: Callable[[NDArray[Any]], Statistic] | None = None
+    together: Callable[..., NDArray[np.int64]] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +140,12 @@ class Entry:
     metric: Metric
     score: Score
     gate: Gate | None = None
+    complaint: Complaint | None = None  # of tested scores with a gate
 
     def fill(self, values: Mapping[str, Any]) -> Metric:
         """The metric with `values` in its texts."""
         return Metric(**{name: text.format(**values) for name, text in asdict(self.metric).items()})
+
+
+def _chance(test: Mapping[str, float] | None) -> str:
+    return f" ({word_p(test.get('corrected', test['p']))})" if test else ""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from voxgen.evaluation.metric_table import RECONSTRUCTION
+from voxgen.evaluation.volume_sets import word_thresholds
 from voxgen.metrics.bootstrap import Bootstrap
 from voxgen.metrics.reconstruction import foreground_mask, poisson_redraw
 from voxgen.metrics.similarity import scales
@@ -52,7 +53,7 @@ def score_reconstructions(
     return {
         "n": len(ids),
         "references": {name: words for name, words in BASELINES.items() if name in found},
-        "metrics": _summarise(found, grid, evaluation, seed),
+        "metrics": _summarise(found, grid, law, evaluation, seed),
         "worst": [ids[i] for i in worst],
         "volumes": [{"id": one, **scores} for one, scores in zip(ids, model, strict=True)],
     }
@@ -72,6 +73,7 @@ def _score(
         "occupied": x_XYZ > threshold,
         "mask": foreground_mask(x_XYZ, threshold, evaluation.dilation),
         "window": evaluation.ssim_window,
+        "spacing": grid.spacing,
         **({"counts_x": x_XYZ, "counts_r": r_XYZ} if grid.holds_counts else {}),
     }
     return {
@@ -82,16 +84,19 @@ def _score(
 
 
 def _summarise(
-    found: dict[str, list[dict[str, float]]], grid: Grid, evaluation: EvaluationSettings, seed: int
+    found: dict[str, list[dict[str, float]]],
+    grid: Grid,
+    law: Intensity,
+    evaluation: EvaluationSettings,
+    seed: int,
 ) -> dict[str, Any]:
     """Each metric's mean over the volumes, of the model and of the baselines."""
     bootstrap = Bootstrap(evaluation.bootstrap, evaluation.confidence, seed)
-    kind = "counts" if grid.holds_counts else "intensity"
     values = {
         "window": evaluation.ssim_window,
         "dilation": evaluation.dilation,
         "scales": len(scales(grid.shape, evaluation.ssim_window)),
-        "above": f"of voxels above {occupied_above(grid):.3g} {kind}",
+        **word_thresholds(grid, law),
     }
     summary = {}
     for entry in RECONSTRUCTION:

@@ -1,16 +1,16 @@
 """Scores of samples and of their references, each set held against the test split."""
 
-from collections.abc import Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from voxgen.evaluation.metric import Entry
+from voxgen.evaluation.metric import Entry, Metric
 from voxgen.evaluation.metric_table import SAMPLES
-from voxgen.evaluation.set_items import Items, Values, take_items
-from voxgen.evaluation.volume_sets import SHELLS, Description, VolumeSet
+from voxgen.evaluation.set_items import Items, add_real, part_of, take_items
+from voxgen.evaluation.set_tests import run_tests
+from voxgen.evaluation.volume_sets import SCALARS, SHELLS, Description, VolumeSet
 from voxgen.evaluation.volume_streams import Batch, read_batches, rebuild
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.volume_statistics import shells
@@ -26,7 +26,15 @@ REFERENCES = {
     "rebuilt_test": "ceiling: test volumes, rebuilt",
     "rebuilt_train": "train volumes, rebuilt",
 }
-LEAST = {"mean": 1, "pair": 1, "counted": 2, "jackknife": 3}  # items per set that an interval needs
+LEAST = {
+    "mean": 1,
+    "across": 3,
+    "pair": 1,
+    "counted": 2,
+    "jackknife": 3,
+}  # items per set that an interval needs
+REAL = 3  # train volumes per sample that stand beside the test split where numbers per volume are tested
+PERCENTILES = (10, 90)  # shown of one number per volume: what is rare is missing first
 DRIFT = 0.05  # relative deviation of the latents' standard deviation that is reported
 TOO_NARROW = (
     "narrower than the training latents: the denoiser is undertrained, the sampler takes too few steps, "
@@ -43,8 +51,9 @@ def score_samples(
 ) -> dict[str, Any]:
     """All scores of the sources "samples", "train" and "test", all cut to the size of the smallest.
 
-    The autoencoder rebuilds train and test volumes. Shares of differences are resampled; distances, which
-    repeated volumes would raise, are jackknifed.
+    The autoencoder rebuilds train and test volumes. Permutation tests say which differences chance does not
+    make. Shares of differences are resampled for their intervals; distances, which repeated volumes would
+    raise, are jackknifed.
 
     Raises:
         InputError: a volume has another shape, or a reconstruction is not finite.
@@ -52,16 +61,24 @@ def score_samples(
     sets = _describe(sources, first, how, machine.batch)
     device = first.fabric.device.type
     items, values = take_items(sets, how, device, machine.threads)
+    rows, folder = sources["train"]
+    train = _choose(rows, REAL * len(sets["train"]["ids"]), how.seed, "train")
+    add_real(items, how.number(read_batches(train, folder, how.grid.shape, machine.batch)))
     bootstrap = Bootstrap(how.evaluation.bootstrap, how.evaluation.confidence, how.seed)
+    tests = run_tests(SAMPLES, items, how.evaluation.permutations, how.seed)
     metrics: dict[str, Any] = {}
     for entry in SAMPLES:
-        if found := _estimate(entry, items, values, bootstrap):
-            metric = entry.fill(values)
+        if found := _estimate(entry, items, bootstrap):
+            metric, tested = entry.fill(values), tests.get(entry.key, {})
             metrics[entry.key] = {
                 **metric.to_json(),
                 "n": found["samples"].n,
                 **{name: estimate.to_json() for name, estimate in found.items()},
-                "finding": metric.finding(found["samples"], {"a floor of": found["train"]}),
+                "tests": {
+                    name: {**test, "effect": _effect(entry, metric, items, name, found[name])}
+                    for name, test in tested.items()
+                },
+                "finding": metric.word_tests(found, tested),
             }
     summary = {
         "n": len(sets["test"]["occupancy"]),
@@ -72,6 +89,7 @@ def score_samples(
         "empty": {name: int(one["empty"].sum()) for name, one in sets.items()},
         "references": REFERENCES,
         "metrics": metrics,
+        "volumes": {name: _list_volumes(sets[name]) for name in ("samples", "test", "train")},
         "latent": _check_latents(sources["samples"][0]),
         "spectrum": _mean_spectra(sets, how),
     }
@@ -87,9 +105,11 @@ def _describe(
     def batches(name: str) -> Iterable[Batch]:
         return read_batches(chosen[name], sources[name][1], how.grid.shape, batch)
 
-    sets = {name: how.describe(name, batches(name)) for name in sources}
+    whole = {name: _draw(chosen[name], how, f"diversity {name}") for name in sources}
+    sets = {name: how.describe(name, batches(name), whole[name]) for name in sources}
     for name in ("test", "train"):
-        sets[f"rebuilt_{name}"] = how.describe(f"rebuilt {name}", rebuild(first, batches(name)))
+        rebuilt = rebuild(first, batches(name))
+        sets[f"rebuilt_{name}"] = how.describe(f"rebuilt {name}", rebuilt, whole[name])
     return sets
 
 
@@ -98,25 +118,55 @@ def _choose(rows: Rows, n: int, seed: int, name: str) -> list[str]:
     return [rows[i]["id"] for i in sorted(order)]
 
 
-def _estimate(entry: Entry, items: Items, values: Values, bootstrap: Bootstrap) -> dict[str, Estimate]:
+def _draw(ids: Sequence[str], how: Description, purpose: str) -> set[str]:
+    """Some volumes of a set, for what would take too long with all of them."""
+    order = generator(how.seed, f"evaluation {purpose}").permutation(len(ids))
+    return {ids[i] for i in order[: how.evaluation.diverse]}
+
+
+def _estimate(entry: Entry, items: Items, bootstrap: Bootstrap) -> dict[str, Estimate]:
     """The score of samples and of each reference against the test split; none for too few items."""
     score, purpose = entry.score, entry.score.purpose or entry.key
-    taken = [items.get(name, {"": ()}) for name in score.takes.split()]
-    if min(len(one) for item in taken for one in item.values()) < LEAST[score.interval]:
-        return {}
-    function = partial(score.function, **{score.given: values[score.given]} if score.given else {})
 
-    def estimate(name: str) -> Estimate:
+    def estimate(name: str) -> Estimate | None:
+        taken = [part_of(items, one, name) for one in score.takes.split()]
+        if len(taken) == 1 and score.interval not in ("mean", "across"):
+            taken.append(part_of(items, score.takes, "test"))
+        if min(len(one) for one in taken) < LEAST[score.interval]:
+            return None
         if score.interval == "mean":
-            return bootstrap.mean(function(*(item[name] for item in taken)), purpose)
-        a, b = taken[0][name], taken[0]["test"]
+            together = score.together(*taken) if score.together else None
+            return bootstrap.mean(score.function(*taken), purpose, together)
+        if score.interval == "across":
+            return bootstrap.across(score.function, taken[0], purpose)
+        a, b = taken
         if score.interval == "counted":
-            return bootstrap.counted(function(a, b), len(a), len(b), purpose)
+            return bootstrap.counted(score.function(a, b), len(a), len(b), purpose)
         if score.interval == "pair":
-            return bootstrap.pair(function, a, b, purpose)
-        return bootstrap.jackknife(function, a, b, purpose).at_least(0.0)  # a distance
+            return bootstrap.pair(score.function, a, b, purpose)
+        return bootstrap.jackknife(score.function, a, b, purpose).at_least(0.0)  # a distance
 
-    return {name: estimate(name) for name in ("samples", *REFERENCES)}
+    found = {name: estimate(name) for name in ("samples", *REFERENCES)}
+    known = {name: one for name, one in found.items() if one is not None}
+    return known if len(known) == len(found) else {}
+
+
+def _effect(entry: Entry, metric: Metric, items: Items, name: str, estimate: Estimate) -> str:
+    """How large a difference is, in words; of one number per volume, in both tails too."""
+    text = estimate.text(metric.unit)
+    if entry.score.interval != "pair":
+        return text
+    parts = [f"mean {text}"]
+    for percentile in PERCENTILES:
+        a, b = (float(np.percentile(items[entry.key][one], percentile)) for one in (name, "test"))
+        parts += [f"{percentile}th percentile {100 * (a / b - 1):+.0f} %"] if b > 0 else []
+    return "; ".join(parts)
+
+
+def _list_volumes(one: VolumeSet) -> dict[str, list[Any]]:
+    """The ids of a set and the number that each volume has, where it has one."""
+    numbers = {key: [x if np.isfinite(x) else None for x in one[key].tolist()] for key in SCALARS}
+    return {"ids": one["ids"].tolist(), **numbers}
 
 
 def _mean_spectra(sets: Mapping[str, VolumeSet], how: Description) -> dict[str, Any]:

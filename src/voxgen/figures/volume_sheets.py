@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
 
 from voxgen.figures.sheet import (
     Axis,
@@ -57,6 +58,17 @@ def save_preview(
     unit: str,
     quantity: Quantity = "counts in a voxel",
 ) -> None:
+    """Write the PNG of `draw_preview`."""
+    save(path, draw_preview(real, generated, spacing, unit, quantity))
+
+
+def draw_preview(
+    real: Sequence[Volume],
+    generated: Sequence[Volume],
+    spacing: Sequence[float],
+    unit: str,
+    quantity: Quantity,
+) -> Figure:
     """Real volumes above generated ones, each seen along z and, if thick enough, along y.
 
     `spacing` is the edge of a voxel along x, y, z in `unit`. Shows at most COLUMNS of each.
@@ -83,7 +95,7 @@ def save_preview(
     sheet.bar(scale, quantity, 0, len(rows))
     shown = "central slices" if view is central_slice else scale.projections
     sheet.text(LEFT, 0.22, f"Real volumes above generated ones, {shown}", va="center", fontsize=10)
-    save(path, sheet.figure)
+    return sheet.figure
 
 
 def save_reconstructions(

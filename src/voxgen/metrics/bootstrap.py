@@ -63,19 +63,24 @@ class Bootstrap:
     confidence: float
     seed: int
 
-    def mean(self, values_N: NDArray[Any], purpose: str) -> Estimate:
+    def mean(
+        self, values_N: NDArray[Any], purpose: str, together_N: NDArray[np.integer] | None = None
+    ) -> Estimate:
         """The mean of one number per item.
 
-        The same `purpose` draws the same items, which pairs estimates that are compared.
+        The same `purpose` draws the same items, which pairs estimates that are compared. Items of one number
+        in `together_N` (0, 1, ...) depend on each other and are drawn together.
 
         Raises:
             ValueError: there is no item, or a value is not finite.
         """
         values = _checked(values_N, purpose)
+        together = np.arange(len(values)) if together_N is None else together_N
+        sums_G, sizes_G = np.bincount(together, values), np.bincount(together)
         rng = generator(self.seed, f"bootstrap {purpose}")
-        n = len(values)
-        draws = [float(values[rng.integers(n, size=n)].mean()) for _ in range(self.resamples)]
-        return self._estimate(float(values.mean()), draws, n)
+        drawn = (rng.integers(len(sums_G), size=len(sums_G)) for _ in range(self.resamples))
+        draws = [float(sums_G[some].sum() / sizes_G[some].sum()) for some in drawn]
+        return self._estimate(float(values.mean()), draws, len(values))
 
     def pair(self, statistic: Statistic, a_N: NDArray[Any], b_M: NDArray[Any], purpose: str) -> Estimate:
         """A statistic of two sets of items, each resampled on its own along the first axis.
@@ -130,6 +135,24 @@ class Bootstrap:
         freedom = len(groups_a) + len(groups_b) - 2
         half = float(stdtrit(freedom, (1 + self.confidence) / 2) * np.sqrt(variance))
         return Estimate(value, value - half, value + half, min(len(a), len(b)))
+
+    def across(
+        self, items: Callable[[NDArray[Any]], NDArray[Any]], values_NM: NDArray[Any], purpose: str
+    ) -> Estimate:
+        """The mean of `items` of the values between two sets, each of which leaves out groups in turn.
+
+        A bootstrap of the items alone would take one of the sets as known.
+
+        Raises:
+            ValueError: as `jackknife`.
+        """
+        n, m = values_NM.shape
+
+        def mean(rows: NDArray[Any], columns: NDArray[Any]) -> float:
+            some = np.ix_(rows.astype(np.intp), columns.astype(np.intp))
+            return float(items(values_NM[some]).mean())
+
+        return self.jackknife(mean, np.arange(n), np.arange(m), purpose)
 
     def _estimate(self, value: float, draws: list[float], n: int) -> Estimate:
         tail = (1 - self.confidence) / 2

@@ -4,12 +4,28 @@ Shapes: N and M items of the sets a and b, F features.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from voxgen.metrics.permutation import Statistic, of_kernel
+
 Features = NDArray[np.floating]
 Array = NDArray[np.float64]
+
+
+class Pairs(NamedTuple):
+    """Values of all pairs of items, such as distances: within set a, within set b, and across (rows a)."""
+
+    a_NN: Array
+    b_MM: Array
+    across_NM: Array
+
+    @property
+    def pooled(self) -> Array:
+        """The values (L, L) of both sets together, those of a first."""
+        return np.block([[self.a_NN, self.across_NM], [self.across_NM.T, self.b_MM]])
 
 
 def frechet_distance(a_NF: Features, b_MF: Features) -> float:
@@ -49,8 +65,8 @@ class KernelDistance:
 
     def __init__(self, a_NF: Features, b_MF: Features) -> None:
         a, b = _checked(a_NF, b_MF)
-        self._ab_NM = _kernel(a, b)
-        self._aa_NN, self._bb_MM = _kernel(a, a), _kernel(b, b)
+        self._ab_NM = kernel(a, b)
+        self._aa_NN, self._bb_MM = kernel(a, a), kernel(b, b)
         np.fill_diagonal(self._aa_NN, 0)
         np.fill_diagonal(self._bb_MM, 0)
 
@@ -63,6 +79,12 @@ class KernelDistance:
         c, d = c_N.astype(np.float64), d_M.astype(np.float64)
         across = c @ self._ab_NM @ d / (c.sum() * d.sum())
         return float(_within(self._aa_NN, c) + _within(self._bb_MM, d) - 2 * across)
+
+
+def kernel_test(pooled_LF: Features) -> Statistic:
+    """Whether the kernel distance of two sets is larger than chance makes it."""
+    items = np.asarray(pooled_LF, dtype=np.float64)
+    return of_kernel(kernel(items, items))
 
 
 def gap_of_pairs(a_NN: Array, b_MM: Array) -> Callable[[NDArray[np.integer], NDArray[np.integer]], float]:
@@ -78,7 +100,8 @@ def _within(pairs_NN: Array, c_N: Array) -> float:
     return float(c_N @ pairs_NN @ c_N / (c_N.sum() ** 2 - c_N @ c_N))
 
 
-def _kernel(a_NF: Array, b_MF: Array) -> Array:
+def kernel(a_NF: Features, b_MF: Features) -> Array:
+    """The kernel's value of each pair of items, see `KernelDistance`."""
     return np.asarray((a_NF @ b_MF.T / a_NF.shape[1] + 1) ** 3)
 
 

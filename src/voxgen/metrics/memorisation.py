@@ -1,11 +1,13 @@
-"""Whether generated volumes are copies of training volumes: nearest neighbours in voxel space.
+"""Whether generated volumes are copies of training volumes: nearest neighbours among these.
 
-Shapes: X, Y, Z voxels; N items in each of V views; M training items, or M test items; F features of an item.
+A volume is near to a copy of itself, and no nearer than usual to the other training volumes. So each one is
+judged by its `closeness`: the distance to the nearest training volume over that to the next ones. Smooth
+volumes are near to all data, in many dimensions the mean of the data 1.4 times nearer than a new volume is;
+the ratio leaves that out. What real volumes show is the measure (the third set of Meehan et al. 2020, arXiv
+2004.05675): test volumes, and training volumes held against the others.
 
-Distances from samples to the train set are held against those from test volumes, which cannot be copies:
-the three sets of Meehan et al. 2020 (arXiv 2004.05675), except that each sample is judged on its own. Smooth
-items lie near all data: in many dimensions the mean of the data is about 1.4 times nearer to a training item
-than a test item is, so blurred samples count as copies.
+Shapes: X, Y, Z voxels; N items, M training items, each a view of a training volume; K neighbours; F features;
+P labellings of L pooled items.
 """
 
 from dataclasses import dataclass
@@ -13,91 +15,91 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from voxgen.metrics.permutation import Labels, Statistic
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-# Floats of the largest arrays of a step, 32 MiB each, and the rows of a square one.
-BLOCK = 2**22
-SIDE = 2**11
+BLOCK = 2**22  # floats of the largest arrays of a step, 32 MiB each
+NEIGHBOURS = 10  # training volumes that an item is held against
+DEEPEST = 0.1  # share of the samples that is looked at together, at least 3 of them
+LEAST = 3
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The training item nearest to each of N items: its distance, its index, and the item's view."""
+    """The training volumes nearest to each item: distances (N, K), ascending, and indices of the views."""
 
     distance: Array
     index: Index
-    view: Index
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A sample, the training item that one of its views is nearest to, and their distance."""
+def nearest(
+    a_NF: NDArray[Any], b_MF: NDArray[Any], volume_M: NDArray[Any], own_N: NDArray[Any] | None = None
+) -> Nearest:
+    """The Euclidean distances of each item to the 10 nearest training volumes, each in its nearest view.
 
-    sample: int
-    train: int
-    view: int
-    distance: float
-
-
-def nearest(a_VNF: NDArray[Any], b_MF: NDArray[Any]) -> Nearest:
-    """The smallest Euclidean distance of each item in any view to any training item.
-
-    Give test items in the same views as samples: each view is another chance to come near. Among equal
-    distances the first view counts, then the first training item. Candidates come from
-    |a|^2 + |b|^2 - 2ab; those that rounding leaves possible are measured again from the differences, so that
-    copies are at distance 0. Large arrays are processed in blocks.
+    `volume_M` names the volume of each view; `own_N` names one that an item must not find: itself. Candidates
+    come from |a|^2 + |b|^2 - 2ab; their distances are measured again from the differences, so that copies are
+    at distance 0. Large arrays are processed in blocks. Fewer volumes have fewer neighbours.
 
     Raises:
-        ValueError: the arrays are not (views, items, features) and (items, features), a set is empty, or
-            a value is not finite.
+        ValueError: the arrays are not (items, features), a set is empty, a value is not finite, or no other
+            volume is left for an item.
     """
-    a, b = np.asarray(a_VNF), np.asarray(b_MF)
-    if a.ndim != 3 or b.ndim != 2 or 0 in a.shape + b.shape or a.shape[2] != b.shape[1]:
-        raise ValueError(f"{a.shape} and {b.shape}: expected (views, items, F) and (items, F), none empty")
-    views, items, features = a.shape
-    found = Nearest(np.full(items, np.inf), np.zeros(items, np.int64), np.zeros(items, np.int64))
-    rows = max(1, BLOCK // max(features, SIDE))
-    for view in range(views):
-        for first in range(0, items, rows):
-            for start in range(0, len(b), rows):
-                block = a[view, first : first + rows], b[start : start + rows]
-                _update(found, *block, (first, start, view))
-    return found
+    a, b = np.asarray(a_NF), np.asarray(b_MF)
+    if a.ndim != 2 or b.ndim != 2 or 0 in a.shape + b.shape or a.shape[1] != b.shape[1]:
+        raise ValueError(f"{a.shape} and {b.shape}: expected (items, F) twice, neither empty")
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        raise ValueError("features that are not finite have no distances")
+    names, number_M = np.unique(volume_M, return_inverse=True)
+    own = np.full(len(a), -1) if own_N is None else np.searchsorted(names, own_N)
+    count = min(NEIGHBOURS, len(names) - (own_N is not None))
+    if count < 1:
+        raise ValueError("one training volume alone has no others to be held against")
+    order = np.argsort(number_M, kind="stable")
+    rows = max(1, BLOCK // max(len(b), count * a.shape[1]))
+    blocks = [
+        _nearest(a[start : start + rows], b, order, number_M, own[start : start + rows], count)
+        for start in range(0, len(a), rows)
+    ]
+    return Nearest(*(np.concatenate(parts) for parts in zip(*blocks, strict=True)))
 
 
-def threshold(test_distances_M: Array, quantile: float) -> float:
-    """The distance below which a new draw from the test set's distribution falls with probability `quantile`.
+def closeness(distance_NK: Array) -> Array:
+    """The distance to the nearest training volume over the median of those to the next (N,): 0 for a copy.
 
-    The k-th of M sorted values is taken at level k / (M + 1) (type 6 of Hyndman & Fan 1996,
-    doi 10.2307/2684934). Below 1 / (M + 1) there is only the smallest distance: 64 test volumes cannot
-    resolve less than 1 / 65 = 1.5 %. That level follows Beta(1, M): its standard deviation is about its mean.
-
-    Raises:
-        ValueError: there are no distances or some are not finite, or `quantile` is not between 0 and 1.
+    1 where there is no next one, or where these are as near.
     """
-    test = _checked(test_distances_M)
-    return float(np.quantile(test, quantile, method="weibull"))
+    first = distance_NK[:, 0]
+    if distance_NK.shape[1] == 1:
+        return np.where(first > 0, 1.0, 0.0)
+    others = np.median(distance_NK[:, 1:], axis=1)
+    return np.divide(first, others, out=np.zeros_like(first), where=others > 0)
 
 
-def memorised(sample_distances_N: Array, test_distances_M: Array, quantile: float) -> Array:
-    """1 for each sample that is nearer to the train set than the test set's `threshold`, 0 if not.
+def copies_test(closeness_L: Array) -> Statistic:
+    """Whether more items of the first set lie below what the others show than chance puts there.
 
-    Both distances are to the same train set, from `nearest`. The mean is the share of memorised samples; by
-    chance it is the larger of `quantile` and 1 / (M + 1). Samples at the threshold do not count.
-
-    Raises:
-        ValueError: as `threshold`.
+    For each depth, up to a tenth of the set: how unlikely it is that so many of the lowest items are of the
+    set (hypergeometric); the least likely depth counts. Few copies suffice: 3 of 64 samples lie below 448
+    real volumes by chance in 1 of 500 cases. A small shift of all items does not.
     """
-    sample = _checked(sample_distances_N)
-    return (sample < threshold(test_distances_M, quantile)).astype(np.float64)
+    order = np.argsort(closeness_L, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(closeness_L[order]) > 0, True)) + 1  # of items that are as close
 
+    def statistic(labels: Labels) -> Array:
+        n = int(labels.sum()) // len(labels)
+        deepest = max(LEAST, int(np.ceil(DEEPEST * n)))
+        depths_D = ends[ends <= deepest] if ends[0] <= deepest else ends[:1]
+        unlikely = {depth: -_log_tail(len(order), n, int(depth)) for depth in depths_D}
+        found_PD = np.cumsum(labels[:, order[: depths_D[-1]]], axis=1)[:, depths_D - 1]
+        scores = [unlikely[depth][found] for depth, found in zip(depths_D, found_PD.T, strict=True)]
+        return np.asarray(np.max(scores, axis=0))
 
-def closest(found: Nearest, count: int) -> list[Pair]:
-    """The samples nearest to the train set, each once, with their training items; at most `count`."""
-    order = np.argsort(found.distance, kind="stable")[:count]
-    return [Pair(int(i), int(found.index[i]), int(found.view[i]), float(found.distance[i])) for i in order]
+    return statistic
 
 
 def pooled(x_XYZ: NDArray[Any], longest: int) -> NDArray[np.float32]:
@@ -118,58 +120,31 @@ def pooled(x_XYZ: NDArray[Any], longest: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(result, dtype=np.float32)
 
 
-def _checked(distances_N: Array) -> Array:
-    distances = np.asarray(distances_N)
-    if not distances.size or not np.isfinite(distances).all():
-        raise ValueError(f"{distances.size} distances: expected some, and all finite")
-    return distances
+def _log_tail(total: int, n: int, depth: int) -> Array:
+    """Logarithm of the chance that k or more of the `depth` lowest of `total` items are of n, for each k."""
+    return np.asarray(hypergeom.logsf(np.arange(depth + 1) - 1, total, n, depth))
 
 
-def _update(found: Nearest, a_NF: NDArray[Any], b_MF: NDArray[Any], offsets: tuple[int, int, int]) -> None:
-    """Enter into `found` where these items have a nearer neighbour among these training items.
-
-    `offsets`: the first item's index, the first training item's, and the view.
-    """
-    if not (np.isfinite(a_NF).all() and np.isfinite(b_MF).all()):
-        raise ValueError("features that are not finite have no distances")
-    first, start, view = offsets
-    known = found.distance[first : first + len(a_NF)]
-    items, trains = np.nonzero(_candidates(a_NF, b_MF, known))
-    distances = _distances(a_NF, b_MF, items, trains)
-    order = np.lexsort((trains, distances, items))
-    some, leading = np.unique(items[order], return_index=True)
-    winners = order[leading]
-    nearer = distances[winners] < known[some]
-    some, winners = some[nearer] + first, winners[nearer]
-    found.distance[some] = distances[winners]
-    found.index[some] = trains[winners] + start
-    found.view[some] = view
-
-
-def _candidates(a_NF: NDArray[Any], b_MF: NDArray[Any], known_N: Array) -> NDArray[np.bool_]:
-    """Which training items (N, M) may be nearest and nearer than `known_N`, for all that rounding does.
-
-    A dot product of F terms is off by at most F eps times its factors' norms (Higham 2002, section 3.1,
-    doi 10.1137/1.9780898718027), the differences from the centre by a few eps.
-    """
+def _nearest(
+    a_NF: NDArray[Any], b_MF: NDArray[Any], order_M: Index, number_M: Index, own_N: Index, count: int
+) -> tuple[Array, Index]:
+    """Distances and indices (N, K) of the nearest views of `count` different volumes."""
     centre_F = b_MF[0].astype(np.float64)  # the background that all volumes share would cost digits
     a, b = a_NF - centre_F, b_MF - centre_F
-    a_norm, b_norm = (np.einsum("ij,ij->i", each, each) for each in (a, b))
-    squared_NM = a_norm[:, None] + b_norm - 2 * (a @ b.T)
-    error_N = (len(centre_F) + 8) * np.finfo(np.float64).eps * (a_norm + b_norm.max())
-    limit_N = np.minimum(squared_NM.min(axis=1), known_N**2) + 4 * error_N
-    return np.asarray((squared_NM <= limit_N[:, None]) & (known_N > 0)[:, None])
-
-
-def _distances(a_NF: NDArray[Any], b_MF: NDArray[Any], items: Index, trains: Index) -> Array:
-    """Distances of pairs from their differences, in blocks."""
-    distances = np.empty(len(items))
-    step = max(1, BLOCK // a_NF.shape[1])
-    for start in range(0, len(items), step):
-        pairs = slice(start, start + step)
-        differences = a_NF[items[pairs]].astype(np.float64) - b_MF[trains[pairs]]
-        distances[pairs] = np.linalg.norm(differences, axis=1)
-    return distances
+    squared_NM = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * (a @ b.T)
+    squared_NM[own_N[:, None] == number_M] = np.inf
+    starts = np.flatnonzero(np.diff(number_M[order_M], prepend=-1))
+    volumes_NV = np.minimum.reduceat(squared_NM[:, order_M], starts, axis=1)
+    chosen_NK = np.argpartition(volumes_NV, count - 1, axis=1)[:, :count]
+    distance, index = np.empty(chosen_NK.shape), np.empty(chosen_NK.shape, np.int64)
+    for item, volumes in enumerate(chosen_NK):
+        views = order_M[np.isin(number_M[order_M], volumes)]
+        exact = np.linalg.norm(a_NF[item].astype(np.float64) - b_MF[views], axis=1)
+        by = np.lexsort((views, exact))
+        _, leading = np.unique(number_M[views[by]], return_index=True)
+        kept = by[np.sort(leading)]
+        distance[item], index[item] = exact[kept], views[kept]
+    return distance, index
 
 
 def _means(n: int, boxes: int) -> Array:

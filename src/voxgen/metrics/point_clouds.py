@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import rel_entr
 
+from voxgen.metrics.permutation import Statistic, of_across, of_means
+
 Matrix = NDArray[np.float64]
 Bounds = Sequence[tuple[float, float]] | Matrix
 
@@ -33,11 +35,23 @@ def nearest_neighbour_correct(aa_NN: Matrix, bb_MM: Matrix, ab_NM: Matrix) -> Ma
     """1 for each of the N + M clouds whose nearest other cloud is in its own set, 0 if not, 0.5 for a tie.
 
     The mean is the 1-nearest-neighbour accuracy (Lopez-Paz & Oquab 2017, arXiv 1610.06545): 50 % for two
-    draws from one distribution, 100 % for separate sets; below 50 % one set copies the other.
+    draws from one distribution, 100 % for separate sets. For few clouds it scatters to both sides of 50 %.
     """
     own = np.concatenate([_without_self(aa_NN).min(1), _without_self(bb_MM).min(1)])
     other = np.concatenate([ab_NM.min(1), ab_NM.min(0)])
     return np.where(own < other, 1.0, np.where(own == other, 0.5, 0.0))
+
+
+def mutual_neighbours(aa_NN: Matrix, bb_MM: Matrix, ab_NM: Matrix) -> NDArray[np.int64]:
+    """A number for each of the N + M clouds that only two clouds share which are each other's nearest.
+
+    Both are correct, or neither is: an interval that took them as independent would hold the truth in 88 %
+    of cases and not in 95 % (`benchmarks/coverage.py`).
+    """
+    nearest = np.block([[_without_self(aa_NN), ab_NM], [ab_NM.T, _without_self(bb_MM)]]).argmin(axis=1)
+    items = np.arange(len(nearest))
+    first = np.where(nearest[nearest] == items, np.minimum(items, nearest), items)
+    return np.unique(first, return_inverse=True)[1].astype(np.int64)
 
 
 def coverage(ab_NM: Matrix) -> Matrix:
@@ -54,6 +68,16 @@ def coverage(ab_NM: Matrix) -> Matrix:
 def minimum_matching(ab_NM: Matrix) -> Matrix:
     """The distance of each of the M references to its nearest generated cloud (rows); the mean is the MMD."""
     return np.asarray(ab_NM.min(0))
+
+
+def coverage_test(pooled_LL: Matrix) -> Statistic:
+    """Whether set a leaves more of set b uncovered than chance does."""
+    return of_across(pooled_LL, lambda ab_NM: 1 - float(coverage(ab_NM).mean()))
+
+
+def matching_test(pooled_LL: Matrix) -> Statistic:
+    """Whether set b lies farther from set a than chance makes it."""
+    return of_across(pooled_LL, lambda ab_NM: float(minimum_matching(ab_NM).mean()))
 
 
 def point_histograms(
@@ -92,13 +116,23 @@ def jensen_shannon(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
     Raises:
         ValueError: a set has no points.
     """
-    pooled = [np.asarray(histograms).sum(axis=0, dtype=np.float64) for histograms in (a_NK, b_MK)]
+    pooled = [np.asarray(histograms).mean(axis=0, dtype=np.float64)[None] for histograms in (a_NK, b_MK)]
     if not all(counts.sum() > 0 for counts in pooled):
         raise ValueError("a set of histograms without points has no distribution")
-    p, q = (counts / counts.sum() for counts in pooled)
+    return float(mean_jensen_shannon(*pooled)[0])
+
+
+def mean_jensen_shannon(a_PK: Matrix, b_PK: Matrix) -> Matrix:
+    """The divergence (P,) of P pairs of mean histograms, none of them empty."""
+    p, q = (counts / counts.sum(axis=1, keepdims=True) for counts in (a_PK, b_PK))
     middle = (p + q) / 2
-    nats = (rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2
-    return float(np.clip(nats / np.log(2), 0, 1))  # rounding: equal distributions may give -1e-17
+    nats = (rel_entr(p, middle) + rel_entr(q, middle)).sum(axis=1) / 2
+    return np.asarray(np.clip(nats / np.log(2), 0, 1))  # rounding: equal distributions may give -1e-17
+
+
+def divergence_test(pooled_LK: NDArray[Any]) -> Statistic:
+    """Whether the points of two sets lie in other places than chance makes them."""
+    return of_means(pooled_LK, mean_jensen_shannon)
 
 
 def _cells(clouds_NPC: Matrix, low_C: Matrix, high_C: Matrix, bins: int) -> NDArray[np.int64]:

@@ -4,6 +4,7 @@ Shapes: X, Y, Z voxels. `x` is the original and `r` what is compared with it, bo
 """
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,14 @@ Shape = tuple[int, ...]
 DATA_RANGE = 1.0  # of the network's range: fixed, so that scores of different volumes compare
 C1, C2 = (0.01 * DATA_RANGE) ** 2, (0.03 * DATA_RANGE) ** 2  # K1 and K2 of Wang et al. 2004
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, section 3.2: finest scale first
+
+
+class _Moments(NamedTuple):
+    """A volume with the mean and the variance of the window around each voxel."""
+
+    volume: Map
+    mean: Map
+    variance: Map
 
 
 def ssim(x_XYZ: Volume, r_XYZ: Volume, mask_XYZ: Mask, window: int) -> float:
@@ -45,23 +54,22 @@ def ms_ssim(x_XYZ: Volume, r_XYZ: Volume, window: int) -> float:
     Raises:
         ValueError: the volumes differ in shape.
     """
-    shapes = scales(x_XYZ.shape, window)
-    weights = np.array(WEIGHTS[: len(shapes)]) / sum(WEIGHTS[: len(shapes)])
-    x, r = x_XYZ.astype(np.float64), r_XYZ.astype(np.float64)
-    score = 1.0
-    for shape, weight in zip(shapes, weights, strict=True):
-        x, r = _averaged(x, shape), _averaged(r, shape)
-        luminance, structure = similarity_maps(x, r, window)
-        similarity = luminance * structure if shape == shapes[-1] else structure
-        score *= max(float(similarity.mean()), 0.0) ** weight
-    return float(score)
+    _check(x_XYZ, r_XYZ)
+    return _compare(_describe(x_XYZ, window), _describe(r_XYZ, window), window)
 
 
-def ms_ssim_of_pairs(x_DXYZ: Volume, window: int) -> Map:
-    """MS-SSIM (D, D) of each pair of D volumes; 0 on the diagonal, which is no pair."""
-    similarity = np.zeros((len(x_DXYZ), len(x_DXYZ)))
-    for i, j in combinations(range(len(x_DXYZ)), 2):
-        similarity[i, j] = similarity[j, i] = ms_ssim(x_DXYZ[i], x_DXYZ[j], window)
+def ms_ssim_of_pairs(x_DXYZ: Volume, y_EXYZ: Volume | None = None, *, window: int) -> Map:
+    """MS-SSIM (D, E) of each volume in `x` with each in `y`; of pairs in `x` if `y` is None.
+
+    An item with itself is no pair: the diagonal of the latter is 0.
+    """
+    first = [_describe(x, window) for x in x_DXYZ]
+    if y_EXYZ is not None:
+        second = [_describe(y, window) for y in y_EXYZ]
+        return np.array([[_compare(x, y, window) for y in second] for x in first])
+    similarity = np.zeros((len(first), len(first)))
+    for i, j in combinations(range(len(first)), 2):
+        similarity[i, j] = similarity[j, i] = _compare(first[i], first[j], window)
     return similarity
 
 
@@ -87,15 +95,45 @@ def similarity_maps(x_XYZ: Volume, r_XYZ: Volume, window: int) -> tuple[Map, Map
     Raises:
         ValueError: the volumes differ in shape.
     """
+    _check(x_XYZ, r_XYZ)
+    x, r = (_moments(volume.astype(np.float64), window) for volume in (x_XYZ, r_XYZ))
+    return _maps(x, r, window)
+
+
+def _check(x_XYZ: Volume, r_XYZ: Volume) -> None:
     if x_XYZ.shape != r_XYZ.shape:
         raise ValueError(f"volumes of {x_XYZ.shape} and {r_XYZ.shape} voxels: expected the same shape")
-    x, r = x_XYZ.astype(np.float64), r_XYZ.astype(np.float64)
-    mean_x, mean_r = _windows(x, window), _windows(r, window)
-    var_x = _windows(x * x, window) - mean_x**2
-    var_r = _windows(r * r, window) - mean_r**2
-    covariance = _windows(x * r, window) - mean_x * mean_r
-    luminance = (2 * mean_x * mean_r + C1) / (mean_x**2 + mean_r**2 + C1)
-    structure = (2 * covariance + C2) / (var_x + var_r + C2)
+
+
+def _moments(volume_XYZ: Map, window: int) -> _Moments:
+    mean = _windows(volume_XYZ, window)
+    return _Moments(volume_XYZ, mean, _windows(volume_XYZ * volume_XYZ, window) - mean**2)
+
+
+def _describe(volume_XYZ: Volume, window: int) -> list[_Moments]:
+    """The moments at each scale: of a volume alone, so that many pairs share them."""
+    volume, found = volume_XYZ.astype(np.float64), []
+    for shape in scales(volume.shape, window):
+        volume = _averaged(volume, shape)
+        found.append(_moments(volume, window))
+    return found
+
+
+def _compare(x: list[_Moments], r: list[_Moments], window: int) -> float:
+    """MS-SSIM from the moments of both volumes at each scale."""
+    weights = np.array(WEIGHTS[: len(x)]) / sum(WEIGHTS[: len(x)])
+    score = 1.0
+    for at, (own, other, weight) in enumerate(zip(x, r, weights, strict=True), 1):
+        luminance, structure = _maps(own, other, window)
+        similarity = luminance * structure if at == len(x) else structure
+        score *= max(float(similarity.mean()), 0.0) ** weight
+    return float(score)
+
+
+def _maps(x: _Moments, r: _Moments, window: int) -> tuple[Map, Map]:
+    covariance = _windows(x.volume * r.volume, window) - x.mean * r.mean
+    luminance = (2 * x.mean * r.mean + C1) / (x.mean**2 + r.mean**2 + C1)
+    structure = (2 * covariance + C2) / (x.variance + r.variance + C2)
     return luminance, structure
 
 

@@ -1,25 +1,23 @@
-"""Statistics that compare two sets of volumes: intensities, occupancy, sharpness, spectra, pieces.
+"""Statistics that compare two sets of volumes: intensities, occupancy, sharpness, spectra.
 
 Shapes: X, Y, Z voxels; N and M volumes; K bins of a histogram, or shells of a spectrum.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fftn
-from scipy.ndimage import label
+
+from voxgen.metrics.permutation import Statistic, of_means
+
+Array = NDArray[np.float64]
 
 BINS = 256
+END = 2.0  # of histograms, in the network's range: fixed, so that no single voxel moves the bins
 LEAST_POWER = 1e-6  # of the strongest shell: below it lie the rounding of volumes and of networks
-
-
-class Components(NamedTuple):
-    """How many pieces a foreground has, and the largest one's share of it (0 to 1)."""
-
-    number: int
-    largest: float
 
 
 def occupancy(foreground_XYZ: NDArray[np.bool_]) -> float:
@@ -42,40 +40,37 @@ def sharpness(x_XYZ: NDArray[np.floating], foreground_XYZ: NDArray[np.bool_]) ->
     return float(magnitude[foreground_XYZ].sum()) / total
 
 
-def foreground_histogram(
-    x_XYZ: NDArray[np.floating], foreground_XYZ: NDArray[np.bool_], upper: float
-) -> NDArray[np.int64]:
-    """Histogram (K,) of the foreground's intensities over [0, upper]; the end bins take what lies outside."""
-    values = np.clip(x_XYZ[foreground_XYZ], 0, upper)
-    return np.histogram(values, BINS, (0.0, upper))[0].astype(np.int64)
+def foreground_histogram(x_XYZ: NDArray[np.floating], foreground_XYZ: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Histogram (K,) of the foreground's intensities over [0, 2]; the end bins take what lies outside."""
+    values = np.clip(x_XYZ[foreground_XYZ], 0, END)
+    return np.histogram(values, BINS, (0.0, END))[0].astype(np.int64)
 
 
-def histogram_distance(a_NK: NDArray[Any], b_MK: NDArray[Any], upper: float) -> float:
+def histogram_distance(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
     """Wasserstein-1 distance between two sets' pooled, normalised foreground histograms.
 
     The integral of |CDF_a - CDF_b| over intensity, in units of the network's range. A set without any
     foreground is taken as intensity 0.
     """
-    gap = _distribution(a_NK) - _distribution(b_MK)
-    return float(np.abs(gap).sum() * upper / a_NK.shape[1])
+    pooled = (one.mean(axis=0, dtype=np.float64)[None] for one in (a_NK, b_MK))
+    return float(mean_histogram_distance(*pooled)[0])
+
+
+def mean_histogram_distance(a_PK: Array, b_PK: Array) -> Array:
+    """`histogram_distance` (P,) of P pairs of mean histograms."""
+    gap_PK = _distribution(a_PK) - _distribution(b_PK)
+    return np.asarray(np.abs(gap_PK).sum(axis=1) * END / a_PK.shape[1])
+
+
+def histogram_test(pooled_LK: NDArray[Any]) -> Statistic:
+    """Whether two sets' histograms lie farther apart than chance makes them."""
+    return of_means(pooled_LK, mean_histogram_distance)
 
 
 def relative_difference(a_N: NDArray[Any], b_M: NDArray[Any]) -> float:
     """(mean a - mean b) / mean b: 0 when the means agree; 0 is also taken where both are 0."""
     a, b = float(a_N.mean()), float(b_M.mean())
     return (a - b) / b if b else float(np.sign(a))
-
-
-def connected_components(foreground_XYZ: NDArray[np.bool_]) -> Components:
-    """Pieces of the foreground, whose voxels touch by a face, an edge or a corner (26 neighbours in 3D).
-
-    Without foreground there is no piece, and the share is 0.
-    """
-    labels, number = label(foreground_XYZ, np.ones((3,) * foreground_XYZ.ndim, dtype=int))
-    if not number:
-        return Components(0, 0.0)
-    sizes = np.bincount(labels.ravel())[1:]
-    return Components(int(number), float(sizes.max() / sizes.sum()))
 
 
 def shells(
@@ -122,14 +117,25 @@ def spectrum_distance(a_NK: NDArray[Any], b_MK: NDArray[Any]) -> float:
     power at all, the distance is 60 dB.
     """
     a, b = a_NK.mean(axis=0, dtype=np.float64), b_MK.mean(axis=0, dtype=np.float64)
-    if not a.any() or not b.any():
-        return 0.0 if not a.any() and not b.any() else float(-10 * np.log10(LEAST_POWER))
-    counted = counted_shells(b_MK)
-    least = LEAST_POWER * b.max()
-    return float(np.abs(10 * np.log10(np.maximum(a[counted], least) / b[counted])).mean())
+    return float(mean_spectrum_distance(a[None], b[None], counted_shells(b_MK))[0])
 
 
-def _distribution(histograms_NK: NDArray[Any]) -> NDArray[np.float64]:
-    pooled = histograms_NK.sum(axis=0, dtype=np.float64)
-    total = pooled.sum()
-    return np.cumsum(pooled) / total if total else np.ones_like(pooled)
+def mean_spectrum_distance(a_PK: Array, b_PK: Array, counted_K: NDArray[np.bool_]) -> Array:
+    """`spectrum_distance` (P,) of P pairs of mean spectra, over the shells that are `counted`."""
+    least_P = LEAST_POWER * b_PK.max(axis=1, keepdims=True)
+    some = a_PK.any(axis=1) & b_PK.any(axis=1)
+    none = ~a_PK.any(axis=1) & ~b_PK.any(axis=1)
+    a, b = (np.maximum(one[:, counted_K], np.where(least_P > 0, least_P, 1)) for one in (a_PK, b_PK))
+    decibels = np.abs(10 * np.log10(a / b)).sum(axis=1) / max(int(counted_K.sum()), 1)
+    return np.asarray(np.where(some, decibels, np.where(none, 0.0, -10 * np.log10(LEAST_POWER))))
+
+
+def spectrum_test(pooled_LK: NDArray[Any]) -> Statistic:
+    """Whether two sets' spectra lie farther apart than chance makes them, in the shells that both count."""
+    return of_means(pooled_LK, partial(mean_spectrum_distance, counted_K=counted_shells(pooled_LK)))
+
+
+def _distribution(mean_PK: Array) -> Array:
+    """Cumulative shares (P, K); all 1, which is intensity 0, where a histogram is empty."""
+    total = mean_PK.sum(axis=1, keepdims=True)
+    return np.asarray(np.where(total > 0, np.cumsum(mean_PK, axis=1) / np.where(total > 0, total, 1), 1.0))

@@ -12,11 +12,12 @@ from voxgen.pages.report_inputs import Data, Run, Scores
 from voxgen.pages.report_tables import describe_sizes, list_copies, list_worst, word_verdict
 from voxgen.pages.sample_scenes import report_scenes
 from voxgen.pages.scenes import script, style
-from voxgen.pages.score_tables import WORDS, tabulate
+from voxgen.pages.score_tables import CHANCE, WORDS, tabulate
+from voxgen.pages.worst_differences import show_worst
 
 HOW_TO_READ = (
-    "The ceiling says what the autoencoder alone does. For nearest neighbours (1-NNA, coverage, matching) "
-    "read the last reference instead: each rebuilt test volume finds its own original."
+    f"{CHANCE} The ceiling says what the autoencoder alone does. For nearest neighbours (1-NNA, coverage, "
+    "matching) read the last reference instead: each rebuilt test volume finds its own original."
 )
 FIGURES = ("samples", "spectrum", "memorisation", "reconstructions", "data")
 
@@ -49,6 +50,8 @@ def report_page(
         viewer_script=script(),
         summary=summary,
         verdict=word_verdict(summary),
+        chance=CHANCE,
+        differences=show_worst(summary, samples, data),
         words=WORDS,
         figures={name: picture(path.read_bytes()) for name, path in figures.items()},
         scenes=report_scenes(data),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from voxgen.metrics.bootstrap import Estimate
-from voxgen.pages.score_tables import NONE, Json, in_digits
+from voxgen.pages.score_tables import Json, in_digits
 
 CLOSEST = 5  # pairs of sample and train volume in a table; the figure shows more
 
@@ -47,22 +47,21 @@ def list_copies(memorisation: Json) -> list[dict[str, Any]]:
             "label": space["label"],
             "finding": space["finding"],
             "facts": [
-                ("nearer to a train volume than the threshold", Estimate.from_json(space["share"]).text("%")),
+                (
+                    "closer to one train volume than the threshold",
+                    Estimate.from_json(space["share"]).text("%"),
+                ),
                 ("expected of unseen volumes", in_digits(space["expected"], "%")),
-                ("threshold of the distance", in_digits(space["threshold"])),
-                ("median distance of test volumes", in_digits(space["median_test"])),
-                ("median distance of samples", in_digits(space["median_samples"])),
+                ("threshold of the ratio", in_digits(space["threshold"])),
+                ("median ratio of real volumes", in_digits(space["median_real"])),
+                ("median ratio of samples", in_digits(space["median_samples"])),
                 ("train volumes", str(space["n_train"])),
             ],
             "pairs": [
-                # three decimals of the ratio: what tells is on which side of 1 it lies
-                [pair["sample"], pair["train"], in_digits(pair["distance"]), _ratio(pair["ratio"])]
+                # three decimals of the ratio: what tells is on which side of the threshold it lies
+                [pair["sample"], pair["train"], in_digits(pair["distance"]), f"{pair['ratio']:.3f}"]
                 for pair in space["pairs"][:CLOSEST]
             ],
         }
         for space in memorisation["spaces"].values()
     ]
-
-
-def _ratio(value: float | None) -> str:
-    return NONE if value is None else f"{value:.3f}"

@@ -8,10 +8,16 @@ from typing import Any
 from voxgen.evaluation.metric import Metric
 from voxgen.evaluation.metric_table import GROUPS
 from voxgen.metrics.bootstrap import Estimate
+from voxgen.metrics.permutation import word_p
 
 Json = Mapping[str, Any]
 NONE = "–"
 WORDS = {"pass": "passed", "look": "look", "fail": "failed"}
+CHANCE = (
+    "p says how often two sets of one kind would differ as much by chance: the labels of both sets are "
+    "shuffled, many times. It is corrected for the number of gated scores; where a score has no gate it "
+    "stands alone. Brackets hold the interval of a value; they illustrate and decide nothing."
+)
 
 
 @dataclass(frozen=True)
@@ -75,4 +81,11 @@ def in_digits(value: float | None, unit: str = "") -> str:
 
 
 def _cell(metric: Json, key: str) -> Cell:
-    return Cell([Estimate.from_json(metric[key]).text(metric["unit"]) if key in metric else NONE])
+    if key not in metric:
+        return Cell([NONE])
+    test = metric.get("tests", {}).get(key)
+    return Cell([Estimate.from_json(metric[key]).text(metric["unit"]), *(_chance(test) if test else ())])
+
+
+def _chance(test: Json) -> list[str]:
+    return [word_p(test["corrected"])] if "corrected" in test else [f"{word_p(test['p'])}, alone"]

@@ -1,5 +1,6 @@
 """The section `autoencoder`: the first stage, which takes volumes to latents and back."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -8,11 +9,23 @@ from voxgen.settings.base import Count, Kinds, Positive, Section
 from voxgen.settings.networks import LevelsSettings
 from voxgen.settings.training import Training
 
+THIN = 8  # voxels of an axis that `stem: auto` folds whole, at most
+
 
 class KLNetwork(LevelsSettings):
     """The network of an autoencoder, with the layers of MONAI's AutoencoderKL."""
 
+    stem: Literal["auto"] | tuple[Count, Count, Count] = Field(
+        description="voxels along x, y, z that are folded into channels before the first level; an axis that "
+        "has one voxel then is neither convolved along nor halved; auto: 2, and all of a thin axis (at most "
+        "8 voxels and a quarter of the longest)"
+    )
     latent_channels: Count = Field(description="channels of the latent")
+
+    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
+        """The stem of volumes (X, Y, Z)."""
+        thin = min(THIN, max(shape) // 4)
+        return self.stem if self.stem != "auto" else [size if size <= thin else 2 for size in shape]
 
 
 class L1Loss(Section):
@@ -59,12 +72,30 @@ class AutoencoderSettings(Kinds):
         section: KLSettings = getattr(self, self.kind)
         return section
 
+    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
+        """Voxels along x, y, z that become channels of one, of volumes (X, Y, Z)."""
+        return self.chosen.network.stem_for(self.patch or shape)
+
+    def made_for(self, shape: Sequence[int]) -> Self:
+        """The same with the stem that `auto` means for volumes (X, Y, Z)."""
+        network = self.chosen.network.model_copy(update={"stem": tuple(self.stem_for(shape))})
+        return self.model_copy(update={self.kind: self.chosen.model_copy(update={"network": network})})
+
+    def factors(self, shape: Sequence[int]) -> tuple[int, int, int]:
+        """Voxels per voxel of the latent along x, y, z, of volumes (X, Y, Z)."""
+        network, trained_on = self.chosen.network, self.patch or shape
+        along = zip(trained_on, self.stem_for(shape), strict=True)
+        x, y, z = (fold if size == fold else fold * network.factor for size, fold in along)
+        return x, y, z
+
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:
-        for axis, size, factor in zip("xyz", self.patch or (), self.chosen.network.factors, strict=False):
-            if size % factor:
+        patch = self.patch or ()
+        for axis, size, fold in zip("xyz", patch, self.stem_for(patch) if patch else (), strict=False):
+            factor = fold * self.chosen.network.factor
+            if size != fold and size % factor:
                 raise ValueError(
-                    f"patch: {size} voxels along {axis}, expected a multiple of {factor}, "
+                    f"patch: {size} voxels along {axis}, expected {fold} or a multiple of {factor}, "
                     "by which the network shrinks them"
                 )
         return self

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.settings.base import Axis, Count, Fraction, Plane
+from voxgen.settings.base import Axis, Count, Fraction, Plane, Unit
 from voxgen.settings.clouds import CloudSettings
 from voxgen.settings.grid import GridSettings
 from voxgen.settings.intensity import IntensitySettings
@@ -12,7 +12,9 @@ from voxgen.settings.scans import Scans
 from voxgen.settings.spheres import Spheres
 from voxgen.settings.split import SplitSettings
 from voxgen.settings.synthetic import Synthetic
+from voxgen.settings.turns import Turn, stretching
 
+Triple = tuple[float, float, float]
 CLOUD_SOURCES = ("synthetic", "h5", "csv")
 FILE_SOURCES = ("h5", "csv", "nifti")
 
@@ -99,7 +101,32 @@ class DataSettings(CloudSettings):
                     f"rotations: {plane} turns {size[a]} voxels along {a} into {size[b]} along {b}; "
                     "give the grid equal sizes there, or leave the plane out"
                 )
+        if (edges := self._known_edges) and (reason := stretching(self._turns, *edges)):
+            raise ValueError(reason)
         return self
+
+    @property
+    def turns_to_judge(self) -> tuple[Turn, ...]:
+        """The turns of which the train split's extent alone says whether they stretch volumes."""
+        return () if self._known_edges else self._turns
+
+    @property
+    def _turns(self) -> tuple[Turn, ...]:
+        return tuple((plane, self.seen_shape["xyz".index(plane[0])]) for plane in self.rotations)
+
+    @property
+    def _known_edges(self) -> tuple[Triple, Unit] | None:
+        """The edges of the grid along x, y, z and their unit, as far as settings alone give them."""
+        x, y, z = self.grid.shape
+        if self.source in ("nifti", "decathlon"):
+            a, b, c = self.scans.spacing
+            return (x * a, y * b, z * c), "mm"
+        if self.source == "spheres" or self.grid.bounds == "cloud":
+            return (x, y, z), "unitless"
+        if self.grid.bounds == "train":
+            return None
+        a, b, c = (high - low for low, high in self.grid.bounds)
+        return (a, b, c), self.unit
 
     @model_validator(mode="after")
     def _spheres_fit(self) -> Self:

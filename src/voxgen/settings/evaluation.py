@@ -31,6 +31,9 @@ class EvaluationSettings(Section):
     medicalnet: str | None = Field(
         description="file of MedicalNet weights, for a second kind of features; null: none"
     )
+    permutations: Annotated[int, Field(ge=999)] = Field(
+        description="labellings behind each p-value: the smallest one is 1 / (1 + permutations)"
+    )
     bootstrap: Annotated[int, Field(ge=20)] = Field(description="resamples behind each interval")
     confidence: Annotated[float, Field(gt=0, lt=1)] = Field(description="coverage of the intervals")
 

@@ -15,12 +15,14 @@ Checked = TypeVar("Checked", bound=BaseModel)
 
 
 def load_settings(config: Mapping[str, Any]) -> Settings:
-    """Validate a merged config.
+    """Validate a merged config, and settle what is chosen by the data's shape.
 
     Raises:
         InputError: names every key that is unknown, missing or out of bounds, with a remedy.
     """
-    return checked(Settings, config)
+    settings = checked(Settings, config)
+    made = settings.autoencoder.made_for(settings.data.seen_shape)
+    return settings.model_copy(update={"autoencoder": made})
 
 
 def checked(model: type[Checked], config: Mapping[str, Any]) -> Checked:

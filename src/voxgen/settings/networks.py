@@ -8,7 +8,7 @@ from voxgen.settings.base import Count, Section
 
 
 class LevelsSettings(Section):
-    """The levels of a network; every one but the last halves what it sees."""
+    """The levels of a network; every one but the last halves each axis that has several voxels."""
 
     channels: tuple[Count, ...] = Field(description="width of each level")
     res_blocks: Count = Field(description="residual blocks per level")
@@ -16,10 +16,9 @@ class LevelsSettings(Section):
     norm_groups: Count = Field(description="groups of the group normalisation")
 
     @property
-    def factors(self) -> tuple[int, int, int]:
-        """Voxels of the first level per voxel of the last along x, y, z."""
-        factor = 2 ** (len(self.channels) - 1)
-        return factor, factor, factor
+    def factor(self) -> int:
+        """Voxels of the first level per voxel of the last, along an axis of several voxels."""
+        return 1 << (len(self.channels) - 1)
 
     @model_validator(mode="after")
     def _levels_fit_each_other(self) -> Self:

@@ -9,6 +9,7 @@ from voxgen.settings.networks import LevelsSettings
 from voxgen.settings.training import Training
 
 DDPM_STEPS = 1000
+LEAST_STEPS = 5  # of the samplers: N(0, s^2) is then drawn within 3 % of its width for s = 0.5, 1 and 2
 
 
 class UNetSettings(LevelsSettings):

@@ -14,14 +14,16 @@ from voxgen.settings.data import DataSettings
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.gates import Gates
 from voxgen.settings.machine import Machine
-from voxgen.settings.prior import PriorSettings
+from voxgen.settings.prior import LEAST_STEPS, PriorSettings
 
 
 class SamplingSettings(Section):
     """New volumes."""
 
     samples: Count = Field(description="volumes to draw")
-    steps: Count = Field(description="steps of the sampler (Heun: two evaluations per step; DDIM: one)")
+    steps: Count = Field(
+        description="steps of the sampler (Heun's method), of two evaluations of the denoiser each"
+    )
 
 
 class Settings(Section):
@@ -42,11 +44,15 @@ class Settings(Section):
         return self.model_dump(mode="json", exclude={"machine"})
 
     @model_validator(mode="after")
-    def _prior_has_the_steps(self) -> Self:
-        most = self.prior.chosen.most_steps
+    def _steps_suit_the_prior(self) -> Self:
+        most, found = self.prior.chosen.most_steps, f"sampling.steps: {self.sampling.steps}"
         if most is not None and self.sampling.steps > most:
-            found = f"sampling.steps: {self.sampling.steps}"
             raise ValueError(f"{found}, but the process has {most} steps; give fewer")
+        if self.sampling.steps < LEAST_STEPS:
+            raise ValueError(
+                f"{found}, but with fewer than {LEAST_STEPS} even a perfect denoiser gives latents whose "
+                f"standard deviation is wrong by more than 3 %; give {LEAST_STEPS} or more"
+            )
         return self
 
     @model_validator(mode="after")
@@ -58,17 +64,24 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _factors_divide(self) -> Self:
-        first, second = self.autoencoder.chosen.network, self.prior.chosen.network
-        factors = zip("xyz", self.data.seen_shape, first.factors, second.factors, strict=True)
-        for axis, size, factor, further in factors:
-            coarsest = factor * further
-            if size % coarsest:
-                name = "data.train_shape" if self.data.train_shape else "data.grid.shape"
-                raise ValueError(
-                    f"{name}: {size} voxels along {axis} cannot be halved as often as the networks "
-                    f"do: expected a multiple of {coarsest} (autoencoder {factor} x denoiser {further}); "
-                    f"try {max(1, round(size / coarsest)) * coarsest}, or fewer levels in "
-                    f"autoencoder.{self.autoencoder.kind}.network.channels or "
-                    f"prior.{self.prior.kind}.network.channels"
-                )
+        shape, further = self.data.seen_shape, self.prior.chosen.network.factor
+        factors = zip(
+            "xyz", shape, self.autoencoder.stem_for(shape), self.autoencoder.factors(shape), strict=True
+        )
+        for axis, size, fold, factor in factors:
+            coarsest, flat = factor * further, {factor} if self.autoencoder.patch else {fold, factor}
+            if size == factor or size % coarsest == 0:
+                continue
+            nearest = min(
+                [*flat, max(1, round(size / coarsest)) * coarsest], key=lambda legal: abs(legal - size)
+            )
+            name = "data.train_shape" if self.data.train_shape else "data.grid.shape"
+            legal = f"{', '.join(map(str, sorted(flat)))} or a multiple of {coarsest}"
+            raise ValueError(
+                f"{name}: {size} voxels along {axis} cannot be folded and halved as the networks do: "
+                f"expected {legal} (stem {fold} x autoencoder {factor // fold} x denoiser {further}); "
+                f"try {nearest}, or fewer levels in "
+                f"autoencoder.{self.autoencoder.kind}.network.channels or "
+                f"prior.{self.prior.kind}.network.channels"
+            )
         return self

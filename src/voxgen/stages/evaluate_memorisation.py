@@ -29,15 +29,16 @@ def evaluate_memorisation(
     scores: Path,
     longest: int,
     confidence: float,
+    permutations: int,
+    seed: int,
     machine: Machine,
 ) -> None:
-    """Find each sample's nearest train volume, in any allowed view, and count those that lie too near.
+    """Find each sample's nearest train volumes, in any allowed view, and test whether some are copies.
 
-    `latents` holds the train split's posterior means in
-    all views, `scale` (scale.json) whitens them. `longest` is the longest axis of pooled volumes in voxels,
-    `confidence` the coverage of the intervals. Writes `scores` (JSON): for the space of latents and that
-    of pooled voxels the share of samples that are nearer to the train split than the 1 % quantile of test
-    volumes is, and the nearest pairs.
+    `latents` holds the train split's posterior means in all views, `scale` (scale.json) whitens them.
+    `longest` is the longest axis of pooled volumes in voxels, `confidence` the coverage of the intervals.
+    Writes `scores` (JSON): for the space of latents and that of pooled voxels the share of samples that are
+    closer to one train volume than all but 1 % of real volumes, its p-value, and the nearest pairs.
 
     Raises:
         InputError: latents and autoencoder do not belong together, or volumes have another grid.
@@ -56,8 +57,8 @@ def evaluate_memorisation(
 
     means = (mean for mean, _ in read_latents(latents))
     spaces = {
-        "latent": span_latents(means, read_table(latents / "index.csv"), codec, law),
+        "latent": span_latents(means, read_table(latents / "index.csv"), codec),
         "voxels": span_voxels(batches(train), allowed, law, longest),
     }
-    found = search_copies(spaces, batches(samples), batches(test), confidence)
+    found = search_copies(spaces, batches(samples), batches(test), confidence, permutations, seed)
     write_json(scores, {"device": first.fabric.device.type, **found})

@@ -1,6 +1,5 @@
 """Stage evaluate_samples: how far generated volumes are from the test split, beside what real ones are."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from voxgen.evaluation.sample_scores import Rows, score_samples
 from voxgen.evaluation.volume_sets import Description, Features
 from voxgen.io.files import read_json, read_table, write_json
 from voxgen.metrics.medicalnet import load_medicalnet
-from voxgen.models.codec import load_autoencoder
+from voxgen.models.codec import Autoencoder, load_autoencoder
 from voxgen.models.folder import refuse_mismatch
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.machine import Machine
@@ -48,12 +47,10 @@ def evaluate_samples(
     refuse_mismatch(autoencoder, first.config["intensity"], law.to_json(), ("law",))
     sources = {"samples": samples, "test": test, "train": train}
     tables = {name: _read(name, table, folder) for name, (table, folder) in sources.items()}
-    features: dict[str, Features] = {"autoencoder": lambda x_BXYZ, _: first.features(x_BXYZ)}
+    features = {"autoencoder": _encoder(first)}
     if medicalnet:
-        features["MedicalNet"] = load_medicalnet(medicalnet, str(first.fabric.device)).features
-    upper = _end_of_histograms((rows for rows, _ in tables.values()), law)
-    frame = Grid.from_json(read_json(grid))
-    how = Description(frame, law, upper, features, evaluation, seed)
+        features["MedicalNet"] = _medicalnet(medicalnet, law, first)
+    how = Description(Grid.from_json(read_json(grid)), law, features, evaluation, seed)
     write_json(scores, score_samples(tables, first, how, machine))
 
 
@@ -67,7 +64,11 @@ def _read(name: str, table: Path, folder: Path) -> tuple[Rows, Path]:
     return rows, folder
 
 
-def _end_of_histograms(tables: Iterable[Rows], law: Intensity) -> float:
-    """The largest intensity of any volume, in the network's range."""
-    peak = max(float(row["max"]) for rows in tables for row in rows)
-    return max(float(law.to_network(np.array([peak], np.float32))[0]), 1e-6)
+def _encoder(first: Autoencoder) -> Features:
+    """What the encoder sees, under the law that it was trained with: its constant may be another run's."""
+    return lambda stored_BXYZ, _: first.features(first.intensity.to_network(stored_BXYZ))
+
+
+def _medicalnet(weights: Path, law: Intensity, first: Autoencoder) -> Features:
+    network = load_medicalnet(weights, str(first.fabric.device))
+    return lambda stored_BXYZ, inside_BXYZ: network.features(law.to_network(stored_BXYZ), inside_BXYZ)

@@ -32,6 +32,7 @@ COLUMNS = ("readers", "cache", "volumes_per_s", "step_ms", "waiting_share", "n")
 
 def measure_loader(
     train: Split,
+    grid: Path,
     intensity: Path,
     table: Path,
     figure: Path,
@@ -53,7 +54,7 @@ def measure_loader(
         InputError: the volumes do not make two batches.
     """
     law = Intensity.from_json(read_json(intensity))
-    objective = build_first_stage(settings.model_dump(mode="json")).objective()
+    objective = build_first_stage(settings.model_dump(mode="json"), read_json(grid)["shape"]).objective()
     step = _training(objective, settings.chosen.training, machine)
     rows = []
     for cache in CACHES:

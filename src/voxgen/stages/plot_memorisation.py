@@ -23,9 +23,8 @@ def plot_memorisation(scores: Path, samples: Path, train: Path, latents: Path, g
     allowed = views(config["flips"], config["rotations"])
 
     def paired(space: str, pair: dict[str, Any]) -> Paired:
-        near = "a copy" if pair["ratio"] is None else f"{pair['ratio']:.2f}"
         return Paired(
-            f"{space}: {near}\n{pair['sample']}",
+            f"{space}: {pair['ratio']:.2f}\n{pair['sample']}",
             read_volume(samples / f"{pair['sample']}.nii.gz"),
             pair["train"],
             allowed[pair["view"]](read_volume(train / f"{pair['train']}.nii.gz")),

@@ -39,7 +39,7 @@ def train_autoencoder(
     law, frame = Intensity.from_json(read_json(intensity)), read_json(grid)
     chosen = settings.model_dump(mode="json", exclude={"source"})
     torch.manual_seed(seed)
-    stage = build_first_stage(chosen)
+    stage = build_first_stage(chosen, frame["shape"])
     objective = stage.objective()
     files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
     inputs = {name: digest(file) for name, file in files.items()}

@@ -10,11 +10,16 @@ from voxgen.evaluation.metric_table import LATENT_STD
 from voxgen.metrics.bootstrap import Estimate
 from voxgen.pages.comparing.comparability import Comparability
 from voxgen.pages.comparing.finished_runs import PARTS, FinishedRun
+from voxgen.pages.comparing.run_tests import NONE_FOUND, tell_apart
 from voxgen.pages.score_tables import NONE, Cell, ScoreTable, group_rows, in_digits
 
 OVERLAP = "intervals overlap"
 NOT_COMPARABLE = "not comparable"
-LEGEND = "Better and worse are beside {first}; where intervals overlap, a difference counts as none."
+LEGEND = (
+    "Better and worse are beside {first}. Scores with one number per volume are tested: samples against "
+    "samples, by permutations, corrected for their number. For the others there are only intervals: where "
+    "they overlap nothing is claimed, which does not show that the runs are equal."
+)
 # Each evaluation: its title, where its scores lie, the value's name and the reference's, and their words.
 EVALUATIONS = {
     "reconstruction": ("Reconstruction", "metrics", "model", "blurred", "a blurred input", "test volumes"),
@@ -47,7 +52,11 @@ def tabulate_runs(runs: Sequence[FinishedRun], compared: Sequence[Comparability]
         scores = [_read_scores(run, part) for run in runs]
         if any(scores):
             named = dict.fromkeys(name for one in scores for name in one)
-            rows = [_row([one.get(name) for one in scores], runs, may, part) for name in named]
+            tested = [tell_apart(runs[0], run) if part == "samples" else {} for run in runs]
+            rows = [
+                _row([one.get(name) for one in scores], runs, may, part, [one.get(name) for one in tested])
+                for name in named
+            ]
             rows += [_latents(runs)] if part == "samples" else []
             columns = [*(run.name for run in runs), reference]
             tables.append(ScoreTable(title, _sizes(runs, part), columns, len(runs), group_rows(rows)))
@@ -71,7 +80,8 @@ def sum_up(tables: Sequence[ScoreTable], runs: Sequence[FinishedRun], place: int
         for outcome in ("better", "worse")
         if counts[outcome]
     ]
-    parts += [f"no difference beyond the intervals in {counts[OVERLAP]}"] if counts[OVERLAP] else []
+    parts += [f"no difference found in {counts[NONE_FOUND]}"] if counts[NONE_FOUND] else []
+    parts += [f"intervals that overlap in {counts[OVERLAP]}"] if counts[OVERLAP] else []
     parts += [f"not comparable in {counts[NOT_COMPARABLE]}"] if counts[NOT_COMPARABLE] else []
     return f"{start} of {counts.total()} scores {'; '.join(parts)}."
 
@@ -98,27 +108,33 @@ def _read_scores(run: FinishedRun, part: str) -> dict[str, Measured]:
 
 
 def _row(
-    scores: Sequence[Measured | None], runs: Sequence[FinishedRun], may: Sequence[bool], part: str
+    scores: Sequence[Measured | None],
+    runs: Sequence[FinishedRun],
+    may: Sequence[bool],
+    part: str,
+    tested: Sequence[str | None],
 ) -> tuple[Metric, list[Cell]]:
-    """A metric that at least one run has, and its cells."""
+    """A metric that at least one run has, and its cells; `tested` says what a test of each run found."""
     known = next(score for score in scores if score)
     cells = []
     for place, score in enumerate(scores):
         if score is None:
             cells.append(Cell([NONE]))
             continue
-        outcome = _compare(scores[0], score, may[place], part) if place and scores[0] else ""
+        outcome = ""
+        if place and scores[0]:
+            outcome = _compare(scores[0], score, may[place], part, tested[place])
         cells.append(Cell([score.estimate.text(score.metric.unit)], outcome))
     named = {run.name: score.reference for run, score in zip(runs, scores, strict=True) if score}
     return known.metric, [*cells, Cell(_distinct(named))]
 
 
-def _compare(first: Measured, score: Measured, may: bool, part: str) -> str:
+def _compare(first: Measured, score: Measured, may: bool, part: str, tested: str | None) -> str:
     """Shares of copies are means, which the size of a set does not bias; all else must have the same n."""
     same_size = part == "memorisation" or first.estimate.n == score.estimate.n
     if not (may and same_size and first.metric == score.metric):
         return NOT_COMPARABLE
-    return score.metric.compare(score.estimate, first.estimate)
+    return tested or score.metric.compare(score.estimate, first.estimate)
 
 
 def _latents(runs: Sequence[FinishedRun]) -> tuple[Metric, list[Cell]]:
