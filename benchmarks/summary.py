@@ -59,7 +59,7 @@ def scores(results: Path, part: str, model: str) -> Iterator[str]:
 
 def verdicts(results: Path) -> Iterator[str]:
     """What lies near train volumes, and each gate with its verdict."""
-    yield from (f"- {space['reading']}" for space in read(results, "memorisation")["spaces"].values())
+    yield from (f"- {space['finding']}" for space in read(results, "memorisation")["spaces"].values())
     yield from ("", "| section | gate | verdict |", "|---|---|---|")
     for name, section in read(results, "summary")["sections"].items():
         for gate in section["gates"]:

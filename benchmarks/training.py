@@ -90,15 +90,15 @@ def volumes(settings: Settings, count: int) -> Tensor:
 
 def posterior_shape(settings: Settings) -> tuple[int, ...]:
     """Shape (C, x, y, z) of a latent."""
-    section = settings.autoencoder.chosen
-    sizes = zip(settings.data.grid.shape, section.network.factors, strict=True)
-    return section.network.latent_channels, *(size // factor for size, factor in sizes)
+    section, shape = settings.autoencoder, settings.data.grid.shape
+    sizes = zip(shape, section.factors(shape), strict=True)
+    return section.chosen.network.latent_channels, *(size // factor for size, factor in sizes)
 
 
 def autoencoder(settings: Settings) -> FirstStage:
     """The first stage; always the same weights."""
     torch.manual_seed(0)
-    return build_first_stage(settings.autoencoder.model_dump(mode="json"))
+    return build_first_stage(settings.autoencoder.model_dump(mode="json"), settings.data.grid.shape)
 
 
 def denoiser(settings: Settings) -> Prior:
