@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from voxgen.batches.views import View
 from voxgen.evaluation.metric_table import MEMORISED
 from voxgen.evaluation.volume_streams import Batch
-from voxgen.metrics.bootstrap import proportion
+from voxgen.metrics.bootstrap import Estimate, proportion
 from voxgen.metrics.memorisation import closeness, copies_test, nearest, pooled
 from voxgen.metrics.permutation import corrected, p_value, permuted, word_p
 from voxgen.models.codec import Codec
@@ -94,9 +94,9 @@ def search_copies(
     }
     for name, p in corrected(values).items():
         content = found[name].content
-        share = content["finding"]
-        content["test"] = {"p": p_value(values[name]), "corrected": p, "effect": content.pop("effect")}
-        content["finding"] = f"{share} ({word_p(p)})"
+        effect = Estimate.from_json(content["share"]).text("%")
+        content["test"] = {"p": p_value(values[name]), "corrected": p, "effect": effect}
+        content["finding"] += f" ({word_p(p)})"
     return {"quantile": QUANTILE, "spaces": {name: one.content for name, one in found.items()}}
 
 
@@ -155,7 +155,6 @@ def _hold(
         "n_train": len(set(volumes)),
         "n_real": len(real),
         "pairs": pairs,
-        "effect": share.text("%"),
         "finding": finding,
     }
     return _Held(near, real, content)

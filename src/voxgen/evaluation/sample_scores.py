@@ -61,9 +61,7 @@ def score_samples(
     sets = _describe(sources, first, how, machine.batch)
     device = first.fabric.device.type
     items, values = take_items(sets, how, device, machine.threads)
-    rows, folder = sources["train"]
-    train = _choose(rows, REAL * len(sets["train"]["ids"]), how.seed, "train")
-    add_real(items, how.number(read_batches(train, folder, how.grid.shape, machine.batch)))
+    add_real(items, _number_train(sources["train"], sets["train"], how, machine.batch))
     bootstrap = Bootstrap(how.evaluation.bootstrap, how.evaluation.confidence, how.seed)
     tests = run_tests(SAMPLES, items, how.evaluation.permutations, how.seed)
     metrics: dict[str, Any] = {}
@@ -111,6 +109,17 @@ def _describe(
         rebuilt = rebuild(first, batches(name))
         sets[f"rebuilt_{name}"] = how.describe(f"rebuilt {name}", rebuilt, whole[name])
     return sets
+
+
+def _number_train(source: Source, described: VolumeSet, how: Description, batch: int) -> VolumeSet:
+    """The SCALARS of up to `REAL` times as many train volumes as are described, these among them."""
+    rows, folder = source
+    known = set(described["ids"].tolist())
+    chosen = _choose(rows, REAL * len(known), how.seed, "train")
+    further = how.number(
+        read_batches([one for one in chosen if one not in known], folder, how.grid.shape, batch)
+    )
+    return {item: np.append(described[item], further[item]) for item in SCALARS}
 
 
 def _choose(rows: Rows, n: int, seed: int, name: str) -> list[str]:

@@ -90,8 +90,9 @@ class AutoencoderSettings(Kinds):
 
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:
-        patch = self.patch or ()
-        for axis, size, fold in zip("xyz", patch, self.stem_for(patch) if patch else (), strict=False):
+        if self.patch is None:
+            return self
+        for axis, size, fold in zip("xyz", self.patch, self.stem_for(self.patch), strict=True):
             factor = fold * self.chosen.network.factor
             if size != fold and size % factor:
                 raise ValueError(
