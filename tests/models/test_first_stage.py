@@ -19,7 +19,10 @@ from voxgen.models.first_stage.networks import AutoencoderKL
 from voxgen.models.folder import weights_digest
 from voxgen.models.kinds import build_first_stage
 from voxgen.models.levels import Level
+from voxgen.models.objective import Address
 from voxgen.models.whitening import Whitening
+from voxgen.settings.autoencoder import AutoencoderSettings
+from voxgen.settings.base import WHOLE
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
 from voxgen.volumes.grid import Grid
@@ -112,6 +115,39 @@ def test_a_folder_of_before_there_were_stems_has_none(settings: Settings) -> Non
     stems = KLAutoencoder(section, (8, 8, 8)).network.state_dict()
     del section["network"]["stem"]
     KLAutoencoder(section, (8, 8, 8)).network.load_state_dict(stems, strict=True)
+
+
+def test_a_folder_of_before_there_were_factors_halves(settings: Settings) -> None:
+    section = settings.autoencoder.kl.model_dump(mode="json")
+    section["network"]["stem"] = [1, 1, 1]
+    before = KLAutoencoder(section, (8, 8, 8))
+    section["network"]["factors"] = None
+    halved = KLAutoencoder(section, (8, 8, 8))
+    before.network.load_state_dict(halved.network.state_dict(), strict=True)
+    assert before.factors == halved.factors == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("stem", "factors", "shape", "in_all"),
+    [
+        ([2, 2, 1], [4], (16, 8, 12), (8, 8, 4)),
+        ([1, 1, 8], [[4, 2, 1]], (8, 8, 8), (4, 2, 8)),
+        ([1, 1, 1], [[3, 5, 8]], (6, 10, 8), (3, 5, 8)),
+    ],
+)
+def test_factors_are_what_the_settings_and_the_latent_say(
+    settings: Settings, stem: list[int], factors: list[Any], shape: tuple[int, ...], in_all: tuple[int, ...]
+) -> None:
+    section = json.loads(settings.autoencoder.model_dump_json(context=WHOLE))
+    section["kl"]["network"] |= {"stem": stem, "factors": factors}
+    chosen = AutoencoderSettings.model_validate_json(json.dumps(section))
+    stage, x = build_first_stage(chosen.model_dump(mode="json"), shape), torch.rand(1, 1, *shape)
+    assert stage.factors == chosen.factors(shape) == in_all
+    mean, _ = stage.encode(x)
+    assert mean.shape[2:] == tuple(size // factor for size, factor in zip(shape, in_all, strict=True))
+    assert stage.decode(mean).shape == x.shape
+    draws = stage.objective().draws(shape, Address(0, "train", 0, 0))
+    assert draws["noise"].shape == mean.shape[1:]
 
 
 def test_new_posteriors_are_narrow_beside_their_means(settings: Settings) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from monais import monai_autoencoder, monai_denoiser
+from voxgen.factors import Factors
 from voxgen.models.first_stage.kl import KLAutoencoder
 from voxgen.models.first_stage.networks import Downsampling
 from voxgen.models.layers import compile_blocks, lay_out, recompute_blocks
@@ -23,8 +24,8 @@ from voxgen.models.layers.blocks import (
     SelfAttention,
     TimedResidualBlock,
 )
-from voxgen.models.layers.convolutions import Convolution, Upsampling
-from voxgen.models.layers.folding import folded, unfolded
+from voxgen.models.layers.convolutions import Convolution, TransposedConvolution, Upsampling
+from voxgen.models.layers.folding import Folding, Unfolding, folded, unfolded
 from voxgen.models.layers.norms import GroupNorm
 from voxgen.models.levels import NOT_FLAT, Flat, Level
 from voxgen.models.objective import Batch, Objective
@@ -261,7 +262,9 @@ CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
     "same": partial(Convolution, 16, 16, 3),
     "half": partial(Convolution, 16, 16, 3, stride=2),
     "half of an encoder": partial(Downsampling, 16),  # one voxel cannot be halved there
+    "half of codes": partial(Convolution, 16, 16, 4, stride=2, padding=1),  # nor here
     "double": partial(Upsampling, 16),
+    "double of codes": partial(TransposedConvolution, 16, 16),
 }
 
 
@@ -271,7 +274,7 @@ CONVOLUTIONS: dict[str, Callable[[], nn.Module]] = {
         (layer, shape)
         for layer in CONVOLUTIONS
         for shape in THIN
-        if layer != "half of an encoder" or min(shape) > 1
+        if not layer.startswith("half of") or min(shape) > 1
     ],
 )
 def test_gradients_of_thin_volumes_in_bf16(layer: str, shape: tuple[int, ...]) -> None:
@@ -368,6 +371,8 @@ def test_upsampling_is_upsampling_and_a_convolution() -> None:
         partial(Convolution, 6, 4, 3, stride=2, padding=0),
         partial(Downsampling, 6),
         partial(Upsampling, 6),
+        partial(Convolution, 6, 4, 4, stride=2, padding=1),
+        partial(TransposedConvolution, 6, 4),
     ],
 )
 def test_along_flat_axes_layers_are_as_if_each_voxel_stood_alone(
@@ -384,6 +389,18 @@ def test_along_flat_axes_layers_are_as_if_each_voxel_stood_alone(
     torch.testing.assert_close(alone, together)
     slope = torch.randn_like(together)
     torch.testing.assert_close(*(torch.autograd.grad(y, x, slope)[0] for y in (alone, together)))
+
+
+@pytest.mark.parametrize("box", [(4, 4, 4), (3, 1, 5), (2, 8, 1)])
+def test_folding_is_a_convolution_whose_kernel_is_its_stride(box: Factors) -> None:
+    torch.manual_seed(0)
+    fold, unfold = Folding(3, 4, box).double(), Unfolding(4, 3, box).double()
+    x, h = torch.randn(2, 3, *(2 * size for size in box)).double(), torch.randn(2, 4, 2, 2, 2).double()
+    kernel = fold.conv.conv.weight.view(4, 3, *box)
+    torch.testing.assert_close(fold(x), F.conv3d(x, kernel, fold.conv.conv.bias, box))
+    kernel = unfold.conv.conv.weight.view(3, *box, 4).movedim(-1, 0)
+    bias = unfold.conv.conv.bias.view(3, *box).repeat(1, 2, 2, 2)
+    torch.testing.assert_close(unfold(h), F.conv_transpose3d(h, kernel, None, box) + bias)
 
 
 def test_flat_layers_are_torchs_of_two_dimensions() -> None:

@@ -12,11 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from monais import monai_autoencoder, monai_denoiser
-from voxgen.models.first_stage.networks import AutoencoderKL
+from voxgen.factors import in_all, steps_between
+from voxgen.models.first_stage.networks import AutoencoderKL, Decoder, Downsampling, Encoder
 from voxgen.models.layers import lay_out
+from voxgen.models.layers.convolutions import Convolution, Upsampling
+from voxgen.models.layers.folding import Folding, Unfolding
 from voxgen.models.layers.norms import GroupNorm
 from voxgen.models.levels import levels_of
 from voxgen.models.prior.unet import UNet
+
+Steps = Sequence[int | Sequence[int]]
+BETWEEN = Downsampling, Upsampling, Folding, Unfolding  # levels
 
 CONFIGS = Path(__file__).parents[2] / "config"
 
@@ -165,12 +171,17 @@ def no_norms(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def autoencoder(
-    levels: int, attends: bool = False, shape: Sequence[int] = (8, 8, 8), stem: Sequence[int] = (1, 1, 1)
-) -> nn.Module:
+    levels: int,
+    attends: bool = False,
+    shape: Sequence[int] = (8, 8, 8),
+    stem: Sequence[int] = (1, 1, 1),
+    factors: Steps | None = None,
+) -> AutoencoderKL:
     torch.manual_seed(0)
-    section = {"channels": [4] * levels, "attention_levels": [attends] * levels, "res_blocks": 1}
+    section: dict[str, Any] = {"channels": [4] * levels, "attention_levels": [attends] * levels}
+    section |= {"res_blocks": 1, "factors": factors}
     seen = [size // fold for size, fold in zip(shape, stem, strict=True)]
-    built: nn.Module = AutoencoderKL(levels_of(section, seen), 2, 2, stem)
+    built = AutoencoderKL(levels_of(section, seen), 2, 2, stem)
     lay_out(built, "cpu")
     return built
 
@@ -195,6 +206,25 @@ SHAPES = pytest.mark.parametrize(
     ],
 )
 LEVELS = pytest.mark.parametrize("levels", [1, 2, 3])
+STEPS = pytest.mark.parametrize(
+    ("shape", "factors"),
+    [
+        ((8, 8, 8), [2, 2]),
+        ((6, 9, 12), [3]),
+        ((8, 12, 16), [4]),
+        ((8, 16, 24), [8]),
+        ((16, 16, 32), [16]),
+        ((8, 8, 16), [4, 2]),
+        ((32, 16, 16), [8, 2]),
+        ((8, 16, 4), [[4, 4, 2], [2, 2, 1]]),
+        ((6, 16, 10), [[3, 8, 5], [1, 2, 2]]),
+        ((12, 14, 6), [[6, 7, 1]]),
+        ((8, 8, 1), [4, 2]),
+        ((1, 9, 1), [[2, 3, 16], 3]),
+        ((8, 8, 8), [[2, 2, 8], [2, 2, 1]]),
+        ((4, 3, 2), [1]),
+    ],
+)
 
 
 @pytest.mark.usefixtures("no_norms")
@@ -220,6 +250,69 @@ def test_every_output_voxel_depends_on_the_latent(
         difference = decode(one) - decode(other)
     assert difference.shape == (1, 1, *shape)
     assert difference.abs().min() > 0
+
+
+@STEPS
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.usefixtures("no_norms")
+def test_whatever_the_factors_every_voxel_is_read_and_written(
+    shape: tuple[int, ...], factors: Steps, alone: bool
+) -> None:
+    """By the layers between the levels alone too, without those that reach further."""
+    built = autoencoder(len(factors) + 1, False, shape, factors=factors)
+    down, up = (nn.Sequential(*_between(part)) if alone else part for part in (built.encoder, built.decoder))
+    steps = steps_between(len(factors) + 1, factors)
+    latent = [size // factor for size, factor in zip(shape, in_all(shape, (1, 1, 1), steps), strict=True)]
+    x = torch.randn(1, 4 if alone else 1, *shape, requires_grad=True)
+    z = down(x)
+    assert list(z.shape[2:]) == latent
+    (gradient,) = torch.autograd.grad((z * torch.randn_like(z)).sum(), x)
+    assert gradient.abs().min() > 0
+    with torch.no_grad():
+        one, other = (up(torch.randn_like(z)) for _ in range(2))
+    assert one.shape[2:] == shape
+    assert (one - other).abs().min() > 0
+
+
+def _between(part: Encoder | Decoder) -> list[nn.Module]:
+    """What lies between the levels of a network."""
+    return [block for block in part.blocks if isinstance(block, BETWEEN)]
+
+
+@STEPS
+def test_along_one_voxel_kernels_are_1(shape: tuple[int, ...], factors: Steps) -> None:
+    built = autoencoder(len(factors) + 1, False, shape, factors=factors)
+    seen = []
+
+    def see(module: Convolution, inputs: tuple[Tensor], _: Tensor) -> None:
+        seen.append((module.conv.kernel_size, inputs[0].shape[2:]))
+
+    for module in built.modules():
+        if isinstance(module, Convolution):
+            module.register_forward_hook(see)
+    built.decode(built.encode(torch.zeros(1, 1, *shape))[0])
+    assert seen
+    assert all(kernel == 1 for kernels, sizes in seen for kernel in _at_one(kernels, sizes))
+
+
+def _at_one(kernels: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """The kernel along axes of one voxel."""
+    return [kernel for kernel, size in zip(kernels, sizes, strict=True) if size == 1]
+
+
+@pytest.mark.parametrize("factors", [[2, 2], [[2, 2, 2], 2]])
+def test_factors_of_2_are_monais(factors: Steps) -> None:
+    section = deep(False, True, True)["autoencoder"]
+    assert levels_of(section | {"factors": factors}, (8, 16, 8)) == levels_of(section, (8, 16, 8))
+
+
+@pytest.mark.parametrize(("factors", "widths"), [([2], [(4, 4), (6, 6)]), ([4], [(4 * 64, 6), (6, 4 * 64)])])
+def test_by_more_than_2_the_width_changes_on_the_way(factors: Steps, widths: list[tuple[int, int]]) -> None:
+    section = {"channels": [4, 6], "attention_levels": [False] * 2, "res_blocks": 1, "factors": factors}
+    built = AutoencoderKL(levels_of(section, (8, 8, 8)), 2, 2)
+    layers = [layer for way in (built.encoder, built.decoder) for layer in _between(way)]
+    found = [part for layer in layers for part in layer.modules() if isinstance(part, nn.Conv3d)]
+    assert [(part.in_channels, part.out_channels) for part in found] == widths
 
 
 @pytest.mark.usefixtures("no_norms")

@@ -1,8 +1,8 @@
 """The autoencoder's network: that of latent diffusion (Rombach et al., arXiv 2112.10752), in 3D.
 
 Boxes of voxels, the stem, are folded into channels first and unfolded last (Shi et al., arXiv 1609.05158), so
-that no level has the full resolution. Parameters have the names, the order and, with a stem of [1, 1, 1] and
-no flat axes, the shapes and the first values of MONAI's `AutoencoderKL`.
+that no level has the full resolution. Parameters have the names, the order and, with a stem of [1, 1, 1], no
+flat axes and halvings alone, the shapes and the first values of MONAI's `AutoencoderKL`.
 
 Shapes: B batch, C channels, X Y Z axes of a grid or a latent.
 """
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from voxgen.factors import Factors
 from voxgen.models.layers.blocks import AttentionBlock, ResidualBlock
 from voxgen.models.layers.convolutions import Convolution, Upsampling
-from voxgen.models.layers.folding import folded, unfolded
+from voxgen.models.layers.folding import Folding, Unfolding, folded, unfolded
 from voxgen.models.layers.norms import GroupNorm
 from voxgen.models.levels import NOT_FLAT, Flat, Level
 
@@ -34,16 +35,18 @@ class Encoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = stem
-        width, flat = levels[0].channels, levels[0].flat
-        blocks: list[nn.Module] = [Convolution(math.prod(stem), width, 3, flat=flat)]
+        width = levels[0].channels
+        blocks: list[nn.Module] = [Convolution(math.prod(stem), width, 3, flat=levels[0].flat)]
         for depth, level in enumerate(levels):
             if depth:
-                blocks.append(Downsampling(width, flat))
+                down, width = _down(levels[depth - 1], level)
+                blocks.append(down)
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
         if levels[-1].attends:
             blocks += _middle(levels[-1], norm_groups)
-        blocks += [GroupNorm(norm_groups, width), Convolution(width, latent_channels, 3, flat=flat)]
+        to_latent = Convolution(width, latent_channels, 3, flat=levels[-1].flat)
+        blocks += [GroupNorm(norm_groups, width), to_latent]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
@@ -66,16 +69,18 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.stem = stem
-        width, flat = levels[-1].channels, levels[0].flat
-        blocks: list[nn.Module] = [Convolution(latent_channels, width, 3, flat=flat)]
+        width = levels[-1].channels
+        blocks: list[nn.Module] = [Convolution(latent_channels, width, 3, flat=levels[-1].flat)]
         if levels[-1].attends:
             blocks += _middle(levels[-1], norm_groups)
         for depth, level in reversed(list(enumerate(levels))):
             blocks += _at_one_resolution(level, width, norm_groups)
             width = level.channels
             if depth:
-                blocks.append(Upsampling(width, flat))
-        blocks += [GroupNorm(norm_groups, width), Convolution(width, math.prod(stem), 3, flat=flat)]
+                up, width = _up(level, levels[depth - 1])
+                blocks.append(up)
+        to_voxels = Convolution(width, math.prod(stem), 3, flat=levels[0].flat)
+        blocks += [GroupNorm(norm_groups, width), to_voxels]
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, z_BCXYZ: Tensor) -> Tensor:
@@ -121,6 +126,31 @@ class Downsampling(nn.Module):
     def forward(self, x_BCXYZ: Tensor) -> Tensor:
         halved: Tensor = self.conv(F.pad(x_BCXYZ, self.behind))
         return halved
+
+
+def _down(fine: Level, coarse: Level) -> tuple[nn.Module, int]:
+    """The layer from a level to the next, and the width after it.
+
+    Halving keeps the width, as MONAI's layer does. A larger factor changes it here, where that is cheap.
+    """
+    factors, kept = _shrinking(fine, coarse)
+    if max(factors) > 2:
+        return Folding(fine.channels, coarse.channels, factors), coarse.channels
+    return Downsampling(fine.channels, kept), fine.channels
+
+
+def _up(coarse: Level, fine: Level) -> tuple[nn.Module, int]:
+    """The way back of `_down`."""
+    factors, kept = _shrinking(fine, coarse)
+    if max(factors) > 2:
+        return Unfolding(coarse.channels, fine.channels, factors), fine.channels
+    return Upsampling(coarse.channels, kept), coarse.channels
+
+
+def _shrinking(fine: Level, coarse: Level) -> tuple[Factors, Flat]:
+    """Voxels of a level per voxel of the next along x, y, z, and which axes stay; flat ones do."""
+    x, y, z = (1 if flat else factor for flat, factor in zip(fine.flat, coarse.factors, strict=True))
+    return (x, y, z), (x == 1, y == 1, z == 1)
 
 
 def _at_one_resolution(level: Level, width: int, norm_groups: int) -> list[nn.Module]:

@@ -70,6 +70,28 @@ class Upsampling(nn.Module):
         )
 
 
+class TransposedConvolution(nn.Module):
+    """Transposed convolution that doubles each axis: by its kernel of 4 all voxels get as many products.
+
+    Flat axes stay as they are, with a kernel of 1.
+    """
+
+    def __init__(self, inputs: int, outputs: int, flat: Flat = NOT_FLAT) -> None:
+        super().__init__()
+        self.stride, self.padding = _along(2, 1, flat), _along(1, 0, flat)
+        self.conv = nn.ConvTranspose3d(inputs, outputs, _along(4, 1, flat), self.stride, self.padding)
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        return _or_in_fp32(self._transposed, x_BCXYZ, strided=False)
+
+    def _transposed(self, x_BCXYZ: Tensor) -> Tensor:
+        return _in_a_plane_or_space(
+            (F.conv_transpose2d, F.conv_transpose3d),
+            *(x_BCXYZ, self.conv.weight, self.conv.bias),
+            *(self.stride, self.padding),
+        )
+
+
 def _along(size: int, of_flat: int, flat: Flat) -> Sizes:
     """A size along x, y, z."""
     along_x, along_y, along_z = (of_flat if each else size for each in flat)

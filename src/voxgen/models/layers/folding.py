@@ -3,9 +3,37 @@
 Shapes: B batch, C channels, X Y Z axes of a volume, i j k axes of a box.
 """
 
+import math
 from collections.abc import Sequence
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from voxgen.models.layers.convolutions import Convolution
+
+
+class Folding(nn.Module):
+    """Boxes of voxels to one voxel of `outputs` channels each: a convolution whose kernel is its stride."""
+
+    def __init__(self, inputs: int, outputs: int, box: Sequence[int]) -> None:
+        super().__init__()
+        self.box = box
+        self.conv = Convolution(inputs * math.prod(box), outputs, 1)
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        h_BCXYZ: Tensor = self.conv(folded(x_BCXYZ, self.box))
+        return h_BCXYZ
+
+
+class Unfolding(nn.Module):
+    """The way back of `Folding`: a transposed convolution whose kernel is its stride."""
+
+    def __init__(self, inputs: int, outputs: int, box: Sequence[int]) -> None:
+        super().__init__()
+        self.box = box
+        self.conv = Convolution(inputs, outputs * math.prod(box), 1)
+
+    def forward(self, h_BCXYZ: Tensor) -> Tensor:
+        return unfolded(self.conv(h_BCXYZ), self.box)
 
 
 def folded(x_BCXYZ: Tensor, box: Sequence[int]) -> Tensor:
