@@ -7,7 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from voxgen.figures import split_sheets, volume_sheets
+from voxgen.figures import split_sheets, training_curves, volume_sheets
 from voxgen.figures.sheet import (
     SIGNED,
     Quantity,
@@ -202,6 +202,23 @@ def test_reconstructions_of_one_or_three(tmp_path: Path) -> None:
         cases = [Reconstructed(f"case {i}", v, 0.8 * v) for i, v in enumerate(volumes(n, (8, 8, 8)))]
         save_reconstructions(tmp_path / f"{n}.png", cases, (1, 1, 1), "um")
         assert imread(tmp_path / f"{n}.png").std() > 0.1
+
+
+def test_every_figure_of_a_history_has_a_panel(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(training_curves, "save", lambda _, figure: drawn.append(figure))
+    shared = {"step": "4", "learning_rate": "0.001", "skipped": "0", "train_gradient_norm": "2"}
+    shared |= {"train_loss": "0.5", "val_loss": "0.6", "train_l1": "0.4", "val_l1": "0.5", "val_kl_0": "3"}
+    rows = [
+        {"epoch": "1", **shared, "train_discriminator_loss": "", "val_adversarial": ""},
+        {"epoch": "2", **shared, "train_discriminator_loss": "0.25", "val_adversarial": "1.5"},
+    ]
+    save_history(Path("unused"), rows, "Autoencoder")
+    panels = {panel.get_title(loc="left"): panel for panel in drawn[0].axes}
+    assert set(panels) == {"Autoencoder", "l1", "discriminator loss", "adversarial", ""}
+    assert [list(line.get_ydata()) for line in panels["l1"].lines] == [[0.4, 0.4], [0.5, 0.5]]
+    assert [list(line.get_xdata()) for line in panels["adversarial"].lines] == [[2.0]]
+    assert panels[""].get_xlabel() == "epoch"
 
 
 def test_history_with_gaps_one_epoch_and_negative_losses(tmp_path: Path) -> None:

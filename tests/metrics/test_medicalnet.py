@@ -6,35 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from monai.networks.nets import resnet
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from resnet_files import PADDED, PROJECTED, Weights, random_weights, saved, saved_bare
 from voxgen.errors import InputError
-from voxgen.metrics.medicalnet import Architecture, MedicalNet, load_medicalnet, standardised
-
-Weights = dict[str, Tensor]
-PROJECTED = {"shortcut_type": "B", "bias_downsample": False}
-PADDED = {"shortcut_type": "A"}
-
-
-def random_weights(depth: int, shortcuts: dict[str, str | bool]) -> Weights:
-    """A state of MONAI's ResNet whose norms do something."""
-    torch.manual_seed(0)
-    network = getattr(resnet, f"resnet{depth}")(n_input_channels=1, feed_forward=False, **shortcuts)
-    weights = network.state_dict()
-    for name, value in weights.items():
-        if name.endswith("running_var"):
-            value.uniform_(0.5, 2)
-        elif name.endswith("running_mean"):
-            value.normal_(0, 0.2)
-    return dict(weights)
-
-
-def saved(path: Path, weights: Weights) -> Path:
-    head = {"module.conv_seg.0.weight": torch.zeros(3)}
-    torch.save({"state_dict": {f"module.{name}": w for name, w in weights.items()} | head}, path)
-    return path
+from voxgen.metrics.medicalnet import load_medicalnet, standardised
 
 
 def written_out(weights: Weights, x_BCXYZ: Tensor) -> Tensor:
@@ -84,7 +61,6 @@ def test_features_are_those_of_the_layers_written_out(
 ) -> None:
     weights = random_weights(depth, shortcuts)
     network = load_medicalnet(saved(tmp_path / "net.pth", weights))
-    assert network.architecture.depth == depth
     features = network.features(*volumes)
     expected = written_out(weights, torch.from_numpy(standardised(*volumes))[:, None]).numpy()
     assert features.shape == (2, 512)
@@ -92,24 +68,11 @@ def test_features_are_those_of_the_layers_written_out(
     assert np.abs(features[0] - features[1]).max() > 0.01 * np.abs(features).max()
 
 
-@pytest.mark.parametrize("depth", [34, 50])
-def test_deeper_networks_are_known_by_their_keys(depth: int) -> None:
-    shortcuts = PADDED if depth == 34 else PROJECTED
-    with torch.device("meta"):
-        network = getattr(resnet, f"resnet{depth}")(n_input_channels=1, feed_forward=False, **shortcuts)
-        architecture = Architecture.of(network.state_dict())
-        built = architecture.build()
-    assert architecture == Architecture(depth, depth == 50, False)
-    assert {k: v.shape for k, v in built.state_dict().items()} == {
-        k: v.shape for k, v in network.state_dict().items()
-    }
-    with torch.device("meta"):
-        assert built(torch.zeros(1, 1, 40, 40, 40)).shape == (1, 2048 if depth == 50 else 512)
-
-
-def test_thin_grids_are_interpolated(weights: Weights, volumes: tuple[np.ndarray, np.ndarray]) -> None:
+def test_thin_grids_are_interpolated(
+    weights: Weights, volumes: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
     x, foreground = (v[:, :41, :40, :8] for v in volumes)
-    network = MedicalNet(weights, "cpu")
+    network = load_medicalnet(saved(tmp_path / "net.pth", weights))
     grown = F.interpolate(
         torch.from_numpy(standardised(x, foreground))[:, None], (41, 40, 40), mode="trilinear"
     )
@@ -139,7 +102,8 @@ def without(name: str) -> Callable[[Weights], object]:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lambda weights: weights, "no state_dict in it, found keys"),
+        (lambda weights: {"weights": weights}, r"no state_dict in it, found keys \['weights'\]"),
+        (lambda weights: {"layer1.0.conv1.weight": weights["conv1.weight"]}, r"layers of \(1, 0, 0, 0\)"),
         (lambda weights: [1, 2], "no state_dict in it, found list"),
         (
             lambda weights: {"state_dict": {"encoder.weight": torch.zeros(2)}},
@@ -169,3 +133,9 @@ def test_files_without_weights_are_refused(tmp_path: Path) -> None:
             load_medicalnet(tmp_path / "text.pth")
     with pytest.raises(InputError, match="not readable as weights"):
         load_medicalnet(tmp_path)
+
+
+def test_a_network_of_pictures_is_refused(tmp_path: Path) -> None:
+    path = saved_bare(tmp_path / "resnet50.pth", random_weights(50, dimensions=2))
+    with pytest.raises(InputError, match=r"resnet50.pth: a network of 2 dimensions; expected a ch"):
+        load_medicalnet(path)

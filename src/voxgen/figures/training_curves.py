@@ -1,5 +1,6 @@
 """Figures of trainings: losses over the epochs, of one training or of several runs."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -12,6 +13,9 @@ from matplotlib.ticker import LogFormatter, MaxNLocator
 from voxgen.figures.sheet import BLUE, GREEN, GREY, ORANGE, save, tidy
 
 COLOURS = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", GREY)  # Okabe and Ito's, but the grey
+PARTS = ("train_", "val_")  # of columns
+ACROSS = 3  # small figures beside each other
+FEW = 30  # epochs that are marked one by one
 Row = Mapping[str, str]
 
 
@@ -37,11 +41,19 @@ def read_curves(rows: Iterable[Row], labels: Mapping[str, str]) -> list[Curve]:
 
 
 def save_history(path: Path, rows: Sequence[Row], title: str) -> None:
-    """Training and validation loss over the epochs, above the learning rate (rows of history.csv)."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    losses, rates = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+    """The loss over the epochs, the figures beside it, and the learning rate, from rows of history.csv."""
+    figures = _figures(rows)
+    height = -(-len(figures) // ACROSS)
+    figure = Figure(figsize=(6.4, 4.0 + 1.5 * height), layout="constrained")
+    grid = figure.add_gridspec(2 + height, ACROSS, height_ratios=[3.0, *[1.5] * height, 0.8])
+    losses = figure.add_subplot(grid[0, :])
     curves = read_curves(rows, {"train_loss": "training", "val_loss": "validation"})
     _draw_losses(losses, curves, "loss", title)
+    losses.tick_params(labelbottom=False)
+    for number, name in enumerate(figures):
+        row, column = divmod(number, ACROSS)
+        _draw_figure(figure.add_subplot(grid[1 + row, column], sharex=losses), rows, name)
+    rates = figure.add_subplot(grid[-1, :], sharex=losses)
     for curve in read_curves(rows, {"learning_rate": ""}):
         rates.plot(curve.epochs, curve.losses, color=GREY)
     rates.set_ylim(bottom=0)
@@ -60,10 +72,30 @@ def draw_validation(curves: Sequence[Curve], title: str) -> Figure:
     return figure
 
 
+def _figures(rows: Sequence[Row]) -> list[str]:
+    """What is measured beside the loss, but for norms of gradients and what numbered channels do."""
+    columns = dict.fromkeys(name for row in rows for name in row if row[name])
+    found = dict.fromkeys(
+        name.removeprefix(part) for part in PARTS for name in columns if name.startswith(part)
+    )
+    return [name for name in found if not re.search(r"^loss$|gradient_norm$|_\d+$", name)]
+
+
+def _draw_figure(axes: Axes, rows: Sequence[Row], name: str) -> None:
+    """One figure in the colours of training and validation."""
+    for colour, part in zip(COLOURS, PARTS, strict=False):
+        for curve in read_curves(rows, {part + name: ""}):
+            marker = "o" if len(curve.epochs) < FEW else ""
+            axes.plot(curve.epochs, curve.losses, c=colour, lw=1.2, marker=marker, ms=2)
+    axes.set_title(name.replace("_", " "), loc="left", fontsize=8)
+    axes.tick_params(labelsize=7, labelbottom=False)
+    tidy(axes)
+
+
 def _draw_losses(axes: Axes, curves: Sequence[Curve], words: str, title: str) -> None:
     styles = cycle((colour, line) for line in ("-", "--", ":") for colour in COLOURS)
     for place, (curve, (colour, line)) in enumerate(zip(curves, styles, strict=False)):
-        marker = "o" if len(curve.epochs) < 30 else ""
+        marker = "o" if len(curve.epochs) < FEW else ""
         width = 1.2 + 0.8 * (len(curves) - 1 - place)  # so that equal curves are seen below one another
         axes.plot(
             curve.epochs, curve.losses, line, c=colour, lw=width, marker=marker, ms=3, label=curve.label
