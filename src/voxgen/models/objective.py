@@ -62,14 +62,24 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalars that are means over the items of a batch, with the key "loss"."""
+        """Figures that are means over the items of a batch: scalars, with the key "loss".
+
+        Tensors among them are for `learn` and `health`, without a gradient.
+        """
 
     def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
         """What `forward` needs of random numbers for one item of `shape`, by its name in the batch."""
         return {}
 
-    def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
-        """More figures for the history, and warnings, from a validation's figures."""
+    def learn(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Change `model` by what a good step of it has seen, as no gradient does; returns more scalars.
+
+        `seen` are the tensors of `forward`, over all items of the step, in all processes alike.
+        """
+        return {}
+
+    def health(self, figures: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+        """More figures for the history, and warnings, from a validation's figures, its tensors as arrays."""
         return {}, []
 
     @property

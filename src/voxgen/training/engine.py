@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import MixedPrecision
 from torch import Tensor
-from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from voxgen.machine.fabric import launch_together, synchronised
@@ -17,6 +16,7 @@ from voxgen.models.layers import compile_blocks, lay_out, recompute_blocks
 from voxgen.models.objective import Batch, Objective, Turn
 from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
+from voxgen.training.muon import Muon
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,16 @@ class Engine:
     def __init__(self, objective: Objective, settings: Training, machine: Machine) -> None:
         self.fabric = launch_together(machine, several_turns=len(objective.turns) > 1)
         self.objective = objective = synchronised(objective, self.fabric)
-        lay_out(objective, self.fabric.device)
+        for part in objective.children():
+            lay_out(part, self.fabric.device)
         recompute_blocks(objective, machine.recompute)
         self._clip = settings.clip
         self._scaler = getattr(self.fabric.strategy.precision, "scaler", None)
         optimizers = [
-            AdamW(
+            Muon(
                 objective.get_submodule(turn.part).parameters(),
                 settings.learning_rate,
-                weight_decay=settings.weight_decay,
-                fused=self._scaler is None,  # gradients that a fused optimiser unscales cannot be clipped
+                settings.weight_decay,
             )
             for turn in objective.turns
         ]
@@ -87,12 +87,14 @@ class Engine:
         )
 
     @torch.no_grad()
-    def val_step(self, batch: Batch) -> dict[str, float]:
-        """The objective's figures for a batch, with the averaged model."""
+    def val_step(self, batch: Batch) -> dict[str, Any]:
+        """The objective's figures for a batch, with the averaged model: numbers, and arrays of them."""
         self.averaged.eval()
         with self.fabric.autocast():
             figures: dict[str, Tensor] = self.averaged(self.fabric.to_device(batch))
-        return dict(zip(figures, torch.stack(list(figures.values())).tolist(), strict=True))
+        scalars, tensors = _parted(figures)
+        arrays = {name: value.double().cpu().numpy() for name, value in tensors.items()}
+        return {**dict(zip(scalars, torch.stack(list(scalars.values())).tolist(), strict=True)), **arrays}
 
     def begin(self, epoch: int) -> None:
         """Tell the objective how many epochs are done."""
@@ -144,8 +146,10 @@ class Engine:
             for name, value in figures.items():
                 totals[name] = totals.get(name, 0) + share.weight * value.detach()
         if self.fabric.world_size > 1:
-            summed = self.fabric.all_reduce(torch.stack(list(totals.values())), reduce_op="sum")
-            totals = dict(zip(totals, summed, strict=True))
+            flat = torch.cat([value.flatten() for value in totals.values()])
+            summed = torch.as_tensor(self.fabric.all_reduce(flat, reduce_op="sum"))
+            parts = torch.split(summed, [value.numel() for value in totals.values()])
+            totals = {name: part.view_as(totals[name]) for name, part in zip(totals, parts, strict=True)}
         return totals
 
     def _update(self, turn: Turn, optimizer: Any, figures: dict[str, Tensor]) -> Step:
@@ -157,12 +161,22 @@ class Engine:
             norm = torch.as_tensor(self.fabric.clip_gradients(self.module, optimizer, max_norm=self._clip))
         if finite or self._scaler:  # which skips the step itself, and lowers its scale
             optimizer.step()
+        scalars, tensors = _parted(figures)
         if finite and turn.part == "model":
+            scalars |= self.objective.learn(tensors)
             self._average.update_parameters(self.objective.model)
-        measured = torch.stack([*figures.values(), norm]).tolist()
+        measured = torch.stack([*scalars.values(), norm]).tolist()
         prefix = "" if turn == self.objective.turns[0] else f"{turn.part}_"
-        named = dict(zip((prefix + name for name in [*figures, "gradient_norm"]), measured, strict=True))
+        named = dict(zip((prefix + name for name in [*scalars, "gradient_norm"]), measured, strict=True))
         return Step(named, None if finite else _first_bad(named, parameters))
+
+
+def _parted(figures: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Scalars, and tensors of several numbers."""
+    parts: tuple[dict[str, Tensor], dict[str, Tensor]] = {}, {}
+    for name, value in figures.items():
+        parts[value.ndim > 0][name] = value
+    return parts
 
 
 def _with_model(objective: Objective, model: torch.nn.Module) -> Objective:

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -158,7 +158,7 @@ class Run:
                 traced()
                 self.stop_if(self.asked.reason)
 
-    def validate(self) -> dict[str, float]:
+    def validate(self) -> dict[str, Any]:
         """The objective's figures over the val split, with averaged weights and fixed draws.
 
         Raises:
@@ -167,7 +167,7 @@ class Run:
         batches = -(-len(self.val) // self.machine.batch)
         asked = np.array_split(np.arange(len(self.val)), batches)[: 1 if self.settings.fast_dev_run else None]
         mine = asked[rank() :: self.processes]
-        totals: dict[str, float] = {}
+        totals: dict[str, Any] = {}
         with ahead(lambda items: self.val.batch(items, 0), mine) as read:
             for number in range(-(-len(asked) // self.processes)):
                 if number < len(mine):
@@ -186,12 +186,12 @@ class Run:
             )
         return figures
 
-    def end_epoch(self, figures: dict[str, float]) -> None:
+    def end_epoch(self, figures: dict[str, Any]) -> None:
         """Take an epoch as done: a row of the history, snapshots, the state."""
         good = max(1, self.steps_per_epoch - self.watchdog.skipped)
         means = {f"train_{name}": total / good for name, total in self.sums.items()}
         more, warnings = self.engine.objective.health(figures)
-        judged = {f"val_{name}": value for name, value in {**figures, **more}.items()}
+        judged = {f"val_{name}": value for name, value in {**figures, **more}.items() if not np.ndim(value)}
         rate, skipped = self._rates(self.step - 1)["model"], self.watchdog.skipped
         self.epoch, self.position, self.sums, self.watchdog.skipped = self.epoch + 1, 0, {}, 0
         row = {"epoch": self.epoch, "step": self.step, "learning_rate": rate, "skipped": skipped}
