@@ -11,7 +11,7 @@ from voxgen.evaluation.metric_table import SAMPLES
 from voxgen.evaluation.set_items import Items, add_real, part_of, take_items
 from voxgen.evaluation.set_tests import run_tests
 from voxgen.evaluation.volume_sets import SCALARS, SHELLS, Description, VolumeSet
-from voxgen.evaluation.volume_streams import Batch, read_batches, rebuild
+from voxgen.evaluation.volume_streams import Batch, read_batches, rebuild_as_drawn
 from voxgen.metrics.bootstrap import Bootstrap, Estimate
 from voxgen.metrics.volume_statistics import shells
 from voxgen.models.codec import Autoencoder
@@ -51,9 +51,9 @@ def score_samples(
 ) -> dict[str, Any]:
     """All scores of the sources "samples", "train" and "test", all cut to the size of the smallest.
 
-    The autoencoder rebuilds train and test volumes. Permutation tests say which differences chance does not
-    make. Shares of differences are resampled for their intervals; distances, which repeated volumes would
-    raise, are jackknifed.
+    The autoencoder rebuilds train and test volumes, which are drawn as samples are. Permutation tests say
+    which differences chance does not make. Shares of differences are resampled for their intervals;
+    distances, which repeated volumes would raise, are jackknifed.
 
     Raises:
         InputError: a volume has another shape, or a reconstruction is not finite.
@@ -106,7 +106,7 @@ def _describe(
     whole = {name: _draw(chosen[name], how, f"diversity {name}") for name in sources}
     sets = {name: how.describe(name, batches(name), whole[name]) for name in sources}
     for name in ("test", "train"):
-        rebuilt = rebuild(first, batches(name))
+        rebuilt = rebuild_as_drawn(first, batches(name), how.seed)
         sets[f"rebuilt_{name}"] = how.describe(f"rebuilt {name}", rebuilt, whole[name])
     return sets
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from voxgen.errors import InputError
 from voxgen.models.codec import Autoencoder
+from voxgen.randomness import generator
 from voxgen.volumes.nifti import read_volume
 
 Batch = tuple[list[str], NDArray[np.float32]]  # ids, volumes (B, X, Y, Z) as they are stored
@@ -47,3 +48,12 @@ def rebuild(first: Autoencoder, batches: Iterable[Batch]) -> Iterator[Batch]:
             if not np.isfinite(volume).all():
                 raise InputError(f"{one}: its reconstruction is not finite; train the autoencoder for longer")
         yield ids, r_BXYZ
+
+
+def rebuild_as_drawn(first: Autoencoder, batches: Iterable[Batch], seed: int) -> Iterator[Batch]:
+    """The same, made as samples are: where these are drawn counts, so is what was decoded."""
+    for ids, r_BXYZ in rebuild(first, batches):
+        drawn = [
+            first.drawn(r, generator(seed, f"rebuilt {one}")) for one, r in zip(ids, r_BXYZ, strict=True)
+        ]
+        yield ids, np.stack(drawn)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from voxgen.machine.fabric import launch
+from voxgen.models.first_stage.likelihoods import drawn_counts
 from voxgen.models.first_stage.tiled import Tiled
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
@@ -40,7 +41,7 @@ class Autoencoder:
         self.config = config
         self.digest = digest
         self.fabric = fabric
-        self._stage = build_first_stage(config["settings"], self.grid.shape)
+        self._stage = build_first_stage(config["settings"], self.grid.shape).under(self.intensity)
         self._stage.take_weights(weights, fabric.device)
         patch = config["settings"]["patch"]
         self._seen = self._stage if patch is None else Tiled(self._stage, patch)
@@ -58,6 +59,15 @@ class Autoencoder:
     def reconstruct(self, x_BXYZ: Array) -> Array:
         """Volumes decoded from their latents' mean; same shape and range as the input."""
         return self.decode(self.encode(x_BXYZ)[0])
+
+    @property
+    def draws_counts(self) -> bool:
+        """Whether volumes are counts that are drawn, and what is decoded is their rate."""
+        return self._stage.draws_counts
+
+    def drawn(self, decoded_XYZ: Array, rng: np.random.Generator) -> Array:
+        """A volume as it is stored, from one that was decoded and taken back: often the same."""
+        return drawn_counts(decoded_XYZ, rng) if self.draws_counts else decoded_XYZ
 
     def features(self, x_BXYZ: Array) -> Array:
         """What the encoder sees in volumes in the network's range: (B, features)."""

@@ -17,7 +17,7 @@ from voxgen.sources.clouds.columns import split_unit
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.parts import UNSCALED
 from voxgen.sources.clouds.writing import write_clouds
-from voxgen.volumes.grid import Grid, draw_points
+from voxgen.volumes.grid import Grid, draw_points, place_points
 from voxgen.volumes.manifest import Split
 from voxgen.volumes.nifti import read_volume
 
@@ -41,13 +41,16 @@ def sample(
     a padded one. Tables by offsets or counts become a table by column, which is read without these settings,
     and clouds of variable length one dataset per cloud. Where clouds were each scaled to the grid, samples
     have the grid's unit, and names of axes state none. A volume without counts has no cloud; the column
-    `points` of samples.csv says 0 and samples.h5 leaves it out.
+    `points` of samples.csv says 0 and samples.h5 leaves it out. Where counts were drawn each of them is a
+    point, so that a cloud of as many points has that volume.
     """
     out.mkdir(parents=True, exist_ok=True)
     rows = [row for shard in shards for row in read_table(shard / "manifest.csv")]
     for shard in shards:
-        for volume in sorted(shard.glob("*.nii.gz")):
-            shutil.copyfile(volume, out / volume.name)
+        for volume in sorted(shard.glob("**/*.nii.gz")):
+            copy = out / volume.relative_to(shard)
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(volume, copy)
     shutil.copyfile(shards[0] / "config.json", out / "config.json")
     placed = Grid.from_json(read_json(grid))
     if placed.holds_counts:
@@ -86,7 +89,8 @@ def _write_clouds(
 
 
 def _clouds(folder: Path, rows: list[Row], grid: Grid, seed: int) -> Iterator[NDArray[np.float64]]:
+    points = place_points if read_json(folder / "config.json").get("drawn") else draw_points
     for row in rows:
         counts = read_volume(folder / f"{row['id']}.nii.gz")
         draws = generator(seed, "sample-points", int(row["index"]))
-        yield draw_points(counts, grid, int(row["points"]), draws)
+        yield points(counts, grid, int(row["points"]), draws)

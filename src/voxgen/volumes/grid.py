@@ -207,9 +207,25 @@ def draw_points(counts: NDArray[Any], grid: Grid, n: int, rng: np.random.Generat
             f"the volume {counts.shape} is {found}: no points can be drawn from it; train for longer"
         )
     chosen = np.searchsorted(total, rng.random(n) * total[-1], side="right")
-    voxels = occupied[np.minimum(chosen, len(occupied) - 1)]
-    index = np.stack(np.unravel_index(voxels, counts.shape), axis=1)
-    return np.asarray(grid.origin + (index + rng.random((n, 3))) * np.asarray(grid.spacing))
+    return _inside(occupied[np.minimum(chosen, len(occupied) - 1)], grid, rng)
+
+
+def place_points(counts: NDArray[Any], grid: Grid, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """The same of whole counts (X, Y, Z): each is a point, in random order, and what is missing is drawn.
+
+    Raises:
+        InputError: the volume holds no counts.
+    """
+    voxels = np.repeat(np.arange(counts.size), counts.ravel().astype(np.intp))
+    placed = _inside(rng.permutation(voxels)[:n], grid, rng)
+    more = n - len(placed)
+    return np.concatenate([placed, draw_points(counts, grid, more, rng)]) if more else placed
+
+
+def _inside(voxels_N: NDArray[np.intp], grid: Grid, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Points (N, 3) [grid.unit], uniform inside voxels that are counted in C order."""
+    index = np.stack(np.unravel_index(voxels_N, grid.shape), axis=1)
+    return np.asarray(grid.origin + (index + rng.random((len(voxels_N), 3))) * np.asarray(grid.spacing))
 
 
 def _smoothed(counts: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
