@@ -92,6 +92,11 @@ def voxels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Settings) -> Path:
     """A folder with what the model stages make of `voxels`, under the names that the workflow gives."""
+    return model_stages(tmp_path_factory.mktemp("results"), voxels, settings)
+
+
+def model_stages(folder: Path, voxels: Path, settings: Settings) -> Path:
+    """Run the stages from volumes to samples into an empty folder."""
     from voxgen.stages.draw_samples import draw_samples
     from voxgen.stages.encode_latents import encode_latents
     from voxgen.stages.sample import sample
@@ -99,7 +104,6 @@ def results(tmp_path_factory: pytest.TempPathFactory, voxels: Path, settings: Se
     from voxgen.stages.train_autoencoder import train_autoencoder
     from voxgen.stages.train_diffusion import train_diffusion
 
-    folder = tmp_path_factory.mktemp("results")
     write_json(folder / "grid.json", GRID.to_json())
     machine, seed = settings.machine, settings.seed
     symmetries = settings.data.flips, settings.data.rotations

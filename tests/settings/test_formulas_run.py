@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from conftest import VOLUMES, trained_for
+from fire import ADVERSARY
+from resnet_files import random_weights, saved
 from voxgen.settings import formulas
+from voxgen.settings.autoencoder import InputNoise
+from voxgen.settings.base import WHOLE
+from voxgen.settings.losses import KLLosses
 from voxgen.settings.sections import Settings
 from voxgen.stages.encode_latents import encode_latents
 from voxgen.stages.scale_factor import scale_factor
@@ -104,6 +109,30 @@ def test_train_autoencoder_runs_what_its_digest_follows(
     section = trained_for(settings.autoencoder, epochs=1).model_copy(update={"patch": (4, 4, 8)})
     given = (*splits, *described, tmp_path / "out", tmp_path / "state", section, ("x",), ("xy",), 0)
     assert_followed(train_autoencoder, lambda: train_autoencoder(*given, settings.machine))
+
+
+def test_train_autoencoder_runs_what_its_digest_follows_with_every_term(
+    voxels: Path, tmp_path: Path, settings: Settings
+) -> None:
+    file = saved(tmp_path / "resnet_10_23dataset.pth", random_weights(10))
+    step = {"weight": 1.0, "threshold": 0.5, "softness": 0.1}
+    terms = {
+        "mse": {"weight": 1.0, "foreground": 2.0},
+        "dice": step,
+        "cl_dice": {**step, "iterations": 2},
+        "perceptual": {"weight": 1.0, "network": "medicalnet_resnet10", "weights": str(file)},
+        "adversarial": ADVERSARY | {"warmup_epochs": 0},
+    }
+    losses = KLLosses(**settings.autoencoder.kl.losses.model_dump(context=WHOLE) | terms)
+    noise = InputNoise(gaussian=0.1, dropout=0.1)
+    kl = settings.autoencoder.kl.model_copy(update={"losses": losses, "input_noise": noise})
+    section = trained_for(
+        settings.autoencoder.model_copy(update={"kl": kl}), epochs=1, batch=2, fast_dev_run=True
+    )
+    splits = ((voxels / f"{split}.csv", voxels / split) for split in VOLUMES)
+    described = voxels / "grid.json", voxels / "intensity.json"
+    given = (*splits, *described, tmp_path / "out", tmp_path / "state", section, ("x",), ("xy",), 0)
+    assert_followed(train_autoencoder, lambda: train_autoencoder(*given, settings.machine, file))
 
 
 @pytest.mark.parametrize("process", ["flow", "ddpm"])

@@ -64,6 +64,11 @@ def test_defaults_load_with_their_values() -> None:
     given = json.loads(json.dumps(defaults()))
     assert given["autoencoder"]["kl"]["network"]["stem"] == "auto"
     given["autoencoder"]["kl"]["network"]["stem"] = [2, 2, 8]
+    del given["autoencoder"]["vq"]
+    kl = given["autoencoder"]["kl"]
+    assert kl.pop("input_noise") is kl.pop("likelihood") is kl["network"].pop("factors") is None
+    kl["losses"] = {name: term for name, term in kl["losses"].items() if term is not None}
+    assert set(kl["losses"]) == {"l1", "kl"}
     assert settings.model_dump(mode="json") == given
 
 
@@ -78,6 +83,13 @@ def test_every_key_has_a_description_and_no_default(path: str, field: FieldInfo)
     assert field.is_required(), f"{path}: config.yaml is the only place of defaults"
 
 
+def test_a_trained_autoencoder_says_itself_what_it_decodes() -> None:
+    assert changed("autoencoder: {source: trained}\nsampling: {rates: true}").sampling.rates
+    assert (
+        changed("autoencoder: {source: trained, kl: {likelihood: poisson}}").autoencoder.source == "trained"
+    )
+
+
 def test_the_schema_file_is_that_of_the_settings() -> None:
     recorded = json.loads((CONFIG / "schema.json").read_text())
     assert recorded == json.loads(json.dumps(json_schema())), f"refresh it: {REFRESH}"
@@ -86,6 +98,18 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
+        (
+            "autoencoder: {kl: {losses: {l1: null}}}",
+            r"kl\.losses\.l1: null, as are mse and dice: nothing ties",
+        ),
+        (
+            "autoencoder: {kl: {losses: {mse: {weight: 1, foregrund: 1}}}}",
+            r"losses\.mse\.foregrund: unknown key; did you mean foreground\?",
+        ),
+        (
+            "autoencoder: {kl: {input_noise: {gaussian: 0, dropout: 0}}}",
+            r"kl\.input_noise\.gaussian: 0, as is dropout: no noise at all; give null",
+        ),
         ("sampling: {stps: 3}", r"sampling\.stps: unknown key; did you mean steps\?"),
         (
             "autoencoder: {kl: {network: {chanels: [8]}}}",
@@ -117,6 +141,19 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ("data: {flips: [x, w]}", r"data\.flips\.1: .*'x', 'y' or 'z', found 'w'"),
         ("data: {flips: [x, y, x]}", r"data\.flips: x, y, x names an axis twice"),
         ("data: {synthetic: {filaments: [5, 2]}}", r"filaments: the fewest \(5\) exceed the most \(2\)"),
+        (
+            "autoencoder: {kl: {likelihood: poisson}}",
+            r"autoencoder\.kl\.likelihood: poisson, but data\.grid\.method gaussian .*method: density",
+        ),
+        (
+            "{autoencoder: {kl: {likelihood: poisson}}, data: {grid: {method: occupancy}}}",
+            r"kl\.likelihood: poisson, but data\.grid\.method occupancy stores 0 and 1",
+        ),
+        (
+            "data: {source: spheres, grid: {shape: [64, 64, 64]}}\nautoencoder: {kl: {likelihood: poisson}}",
+            r"kl\.likelihood: poisson, but volumes of data\.source spheres are no counts .* to null",
+        ),
+        ("sampling: {rates: true}", r"sampling\.rates: true, but no counts .*kl\.likelihood: poisson"),
         ("evaluation: {ssim_window: 6}", r"evaluation\.ssim_window: 6 is even"),
         ("autoencoder: {kl: {network: {channels: [], attention_levels: []}}}", "channels: empty"),
         (
@@ -127,6 +164,17 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
             "autoencoder: {kl: {network: {channels: [16], attention_levels: [false], norm_groups: 5}}}",
             "norm_groups 5 does not divide the width 16",
         ),
+        (
+            "autoencoder: {vq: {network: {channels: [16, 32]}}}",
+            r"vq\.network\.channels has 2 levels, res_channels 1",
+        ),
+        ("autoencoder: {vq: {network: {channels: [], res_channels: []}}}", "channels: empty"),
+        (
+            "autoencoder: {vq: {losses: {l1: null}}}",
+            r"vq\.losses\.l1: null, as are mse and dice: nothing ties",
+        ),
+        ("autoencoder: {vq: {codebook: {restart: 1.0}}}", r"vq\.codebook\.restart: .*less than 1"),
+        ("autoencoder: {kind: kv}", r"autoencoder\.kind: .*'kl' or 'vq', found 'kv'"),
         (
             "prior: {diffusion: {network: {channels: [64, 128], attention_levels: [false, true], "
             "head_channels: 48}}}",
@@ -229,6 +277,24 @@ def test_sizes_that_the_stem_does_not_fit_are_refused_with_legal_ones(
         stemmed(shape, patch)
 
 
+@pytest.mark.parametrize(
+    ("shape", "channels", "factors"),
+    [
+        ([48, 48, 8], [16], (4, 4, 8)),
+        ([64, 64, 1], [16, 16], (8, 8, 1)),
+        ([32, 32, 32], [16], (4, 4, 4)),
+    ],
+)
+def test_every_level_of_codes_halves(
+    shape: list[int], channels: list[int], factors: tuple[int, int, int]
+) -> None:
+    network = f"{{channels: {channels}, res_channels: {channels}}}"
+    autoencoder = f"{{kind: vq, vq: {{network: {network}}}}}"
+    settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, autoencoder: {autoencoder}}}")
+    assert settings.autoencoder.factors(settings.data.seen_shape) == factors
+    assert settings.autoencoder.chosen is settings.autoencoder.vq
+
+
 CUBES = "shape: [32, 32, 32], bounds: [[0, 20], [0, 10], [-5, 5]]"
 
 
@@ -278,6 +344,155 @@ def test_a_turn_waits_for_the_extent_where_the_train_split_gives_the_bounds() ->
     shape = "grid: {shape: [64, 32, 8], bounds: train}, train_shape: [32, 32, 8]"
     assert changed(f"data: {{rotations: [xy], {shape}}}").data.turns_to_judge == (("xy", 32),)
     assert changed(f"data: {{{shape}}}").data.turns_to_judge == ()
+
+
+def discriminated(shape: str, stem: str = "auto", **changes: object) -> Settings:
+    adversary = {"weight": 0.1, "warmup_epochs": 0, "learning_rate": 1e-3, "channels": 8, "layers": 2}
+    adversary |= {"scales": 1, "norm": "group", **changes}
+    return changed(
+        f"{{data: {{grid: {{shape: {shape}}}}}, autoencoder: {{kl: {{network: {{stem: {stem}}}, "
+        f"losses: {{adversarial: {adversary}}}}}}}}}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "stem", "layers", "scales"),
+    [
+        ("[48, 48, 8]", "auto", 4, 1),
+        ("[48, 48, 8]", "[2, 2, 8]", 2, 2),
+        ("[48, 48, 8]", "[1, 1, 1]", 1, 1),
+        ("[48, 32, 32]", "auto", 3, 1),
+    ],
+)
+def test_as_many_layers_of_a_discriminator_as_each_axis_carries(
+    shape: str, stem: str, layers: int, scales: int
+) -> None:
+    most = layers * scales
+    made = discriminated(shape, stem, layers=layers, scales=scales).autoencoder.kl.losses.adversarial
+    assert made is not None
+    assert made.layers == layers
+    axis = "z" if stem == "[1, 1, 1]" else "[xy]"
+    with pytest.raises(
+        InputError,
+        match=rf"kl\.losses\.adversarial\.layers: {layers + 1} x {scales} scales, but \d+ voxels along {axis}"
+        rf" carry {most} layers x scales at most; give fewer, or fold the axis whole",
+    ):
+        discriminated(shape, stem, layers=layers + 1, scales=scales)
+
+
+def test_axes_too_short_for_any_discriminator_are_named() -> None:
+    with pytest.raises(InputError, match=r"but 4 voxels along z carry no discriminator"):
+        discriminated("[48, 48, 4]", "[1, 1, 2]", layers=1)
+    with pytest.raises(InputError, match=r"adversarial: no axis is left to a discriminator where"):
+        discriminated("[2, 2, 8]", "[2, 2, 8]", layers=1)
+
+
+def test_any_of_three_terms_ties_a_reconstruction_to_its_volume() -> None:
+    mse = "mse: {weight: 1.0, foreground: 2.0}"
+    dice = "dice: {weight: 1.0, threshold: 0.5, softness: 0.1}"
+    for name in (mse, dice):
+        losses = changed(f"autoencoder: {{kl: {{losses: {{l1: null, {name}}}}}}}").autoencoder.kl.losses
+        assert set(losses.model_dump()) == {name.partition(":")[0], "kl"}
+
+
+NETWORK = "autoencoder: {{kl: {{network: {{stem: {}, factors: {}, channels: {}, attention_levels: {}}}}}}}"
+
+
+def with_factors(factors: str, levels: int, shape: list[int], stem: str = "[1, 1, 1]") -> Settings:
+    network = NETWORK.format(stem, factors, [8] * levels, ["false"] * levels).replace("'", "")
+    return changed(f"{{{network}, data: {{grid: {{shape: {shape}}}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("factors", "levels", "shape", "in_all"),
+    [
+        ("[4, 2]", 3, [64, 64, 32], (8, 8, 8)),
+        ("[8, 2]", 3, [64, 64, 32], (16, 16, 16)),
+        ("[16]", 2, [64, 64, 32], (16, 16, 16)),
+        ("[[4, 4, 2], [2, 2, 1]]", 3, [64, 64, 32], (8, 8, 2)),
+        ("[[4, 4, 2], 3]", 3, [96, 48, 1], (12, 12, 1)),
+        ("[]", 1, [64, 64, 32], (1, 1, 1)),
+        ("null", 3, [64, 64, 32], (4, 4, 4)),
+    ],
+)
+def test_factors_and_channels_say_what_the_network_is(
+    factors: str, levels: int, shape: list[int], in_all: tuple[int, ...]
+) -> None:
+    settings = with_factors(factors, levels, shape)
+    assert settings.autoencoder.factors(settings.data.seen_shape) == in_all
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        "[0]",
+        "[-2]",
+        "[4.0]",
+        '["4"]',
+        "[true]",
+        "4",
+        "[[4, 4]]",
+        "[[4, 0, 4]]",
+        "[[[4, 4, 4]]]",
+        "{x: 4}",
+        "[null]",
+    ],
+)
+def test_factors_that_are_none_are_refused_with_legal_ones(factors: str) -> None:
+    message = (
+        r"^config: autoencoder\.kl\.network\.factors: expected a list with one entry for each step between "
+        r"levels, each a whole number from 1 on, or three along x, y, z, such as \[4, 2\] or "
+        r"\[\[4, 4, 2\], \[2, 2, 1\]\], found [^\n]*$"
+    )
+    with pytest.raises(InputError, match=message):
+        with_factors(factors, 2, [64, 64, 64])
+
+
+@pytest.mark.parametrize("factors", ["[]", "[4, 2]"])
+def test_factors_are_as_many_as_the_steps_between_levels(factors: str) -> None:
+    with pytest.raises(
+        InputError, match=r"network\.factors: \d for the 2 levels of channels, expected 1, one for"
+    ):
+        with_factors(factors, 2, [64, 64, 64])
+
+
+@pytest.mark.parametrize(
+    ("factors", "shape", "message"),
+    [
+        (
+            "[4]",
+            [64, 64, 44],
+            r"44 voxels along z .* expected 1, 4 or a multiple of 8 \(stem 1 x autoencoder 4 x denoiser 2\); "
+            r"try 48, or .* or \{stem: \[1, 1, 1\], factors: \[2\]\} in autoencoder\.kl\.network, for "
+            "latents of 8 to 32 voxels",
+        ),
+        (
+            "[16]",
+            [256, 256, 72],
+            r"72 voxels along z .* or \{stem: \[2, 2, 2\], factors: \[\[8, 8, 2\]\]\} in",
+        ),
+        (
+            "[[4, 4, 3]]",
+            [64, 64, 64],
+            r"64 voxels along z .* multiple of 6 .* \{stem: \[2, 2, 2\], factors: \[2\]",
+        ),
+        (
+            "[2]",
+            [101, 64, 64],
+            r"101 voxels along x .* other factors in autoencoder\.kl\.network \(none make",
+        ),
+    ],
+)
+def test_a_grid_that_factors_do_not_divide_is_refused_with_others_that_do(
+    factors: str, shape: list[int], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        with_factors(factors, 2, shape)
+
+
+def test_codes_that_do_not_divide_a_grid_are_refused_without_factors() -> None:
+    with pytest.raises(InputError, match=r"50 voxels along x .* or another stem, or fewer channels, in auto"):
+        changed("{autoencoder: {kind: vq}, data: {grid: {shape: [50, 48, 8]}}}")
 
 
 def test_a_patch_beyond_the_grid_is_refused() -> None:

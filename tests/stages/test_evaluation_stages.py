@@ -62,6 +62,9 @@ class Blurring:
         assert len(x_BXYZ) <= MACHINE.batch
         return np.stack([gaussian_filter(x, 0.3) for x in x_BXYZ])
 
+    def drawn(self, decoded_XYZ: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return decoded_XYZ
+
 
 def counts(index: int, purpose: int) -> np.ndarray:
     """A clump of counts at its own place."""

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 from safetensors.numpy import load_file, save_file
 
 from conftest import trained_for
+from resnet_files import random_weights, saved
 from voxgen.batches.latent_batches import LatentBatches, Latents
 from voxgen.batches.views import views
 from voxgen.batches.volume_batches import VolumeBatches, Volumes
@@ -24,6 +25,7 @@ from voxgen.models.codec import load_autoencoder
 from voxgen.models.folder import weights_digest
 from voxgen.models.kinds import build_first_stage, build_prior
 from voxgen.models.whitening import Whitening
+from voxgen.settings.losses import Perception
 from voxgen.settings.sections import Settings
 from voxgen.sources.clouds.opening import open_clouds
 from voxgen.sources.clouds.writing import Form, write_clouds
@@ -163,7 +165,7 @@ def test_the_prior_says_what_it_is(results: Path, voxels: Path, settings: Settin
     assert config["scale"] == read_json(latents / "scale.json")
     assert config["grid"] == read_json(voxels / "grid.json")
     assert config["intensity"]["divisor"] == np.log1p(2)
-    assert config["settings"] == settings.prior.model_dump(mode="json")
+    assert config["settings"] == settings.prior.model_dump(mode="json", exclude={"source"})
     assert config["settings"]["diffusion"]["process"] == "flow"
     assert config["made_from"] == {
         "autoencoder": weights_digest(results / "autoencoder"),
@@ -312,6 +314,34 @@ def test_raised_epochs_continue_the_state_and_other_settings_do_not(
     assert after[:-1] == before
     assert len(after) == 13
     assert len(names(retrained(results, voxels, tmp_path, settings, epochs=1, clip=0.5))) == 2
+
+
+def test_other_weights_of_a_perceptual_loss_are_another_training(
+    voxels: Path, tmp_path: Path, settings: Settings
+) -> None:
+    file = tmp_path / "resnet_10_23dataset.pth"
+    kl = settings.autoencoder.kl
+    perception = Perception(weight=0.1, network="medicalnet_resnet10", weights=str(file))
+    losses = kl.losses.model_copy(update={"perceptual": perception})
+    training = kl.training.model_copy(update={"fast_dev_run": True, "batch": 2})
+    kl = kl.model_copy(update={"losses": losses, "training": training})
+    for factor in (1.0, 0.5, 1.0):
+        weights = random_weights(10)
+        saved(file, {**weights, "conv1.weight": factor * weights["conv1.weight"]})
+        train_autoencoder(
+            *((voxels / f"{split}.csv", voxels / split) for split in ("train", "val")),
+            *(voxels / "grid.json", voxels / "intensity.json", tmp_path / "out", tmp_path / "state"),
+            settings.autoencoder.model_copy(update={"kl": kl}),
+            *((), (), settings.seed, settings.machine),
+            perceptual=file,
+        )
+        assert read_json(tmp_path / "out/config.json")["made_from"]["perceptual"] == digest(file)
+    assert len(names(tmp_path / "state")) == 2
+    (row,) = read_table(tmp_path / "out/history.csv")
+    assert float(row["train_perceptual"]) > 0
+    assert float(row["val_perceptual"]) > 0
+    assert "perceptual.weight" not in str(load_file(tmp_path / "out/model.safetensors").keys())
+    load_autoencoder(tmp_path / "out", settings.machine)
 
 
 def test_volume_batches_depend_on_epoch_and_items_alone(

@@ -13,12 +13,16 @@ from typing import Any
 import torch
 
 from conftest import trained_for
+from voxgen.settings.autoencoder import AutoencoderSettings, InputNoise
+from voxgen.settings.losses import Adversary
 from voxgen.settings.sections import Settings
 from voxgen.stages.train_autoencoder import train_autoencoder
 from voxgen.stages.train_diffusion import train_diffusion
 from voxgen.training.engine import Engine
 
-TRAININGS = ("autoencoder", "prior")
+TRAININGS = ("autoencoder", "adversarial", "codes", "prior")  # adversarial: with a discriminator
+ADVERSARY = {"weight": 0.1, "warmup_epochs": 1, "learning_rate": 1e-3, "channels": 4, "layers": 1}
+ADVERSARY |= {"scales": 1, "norm": "instance"}
 MODEL = {"model.safetensors", "config.json", "history.csv"}
 EPOCHS = 3
 STEPS = 2  # an epoch
@@ -50,12 +54,12 @@ class Fired:
         """All states, the earliest first."""
         return sorted(self.state.glob("*/state-*.pt"))
 
-    def train(self) -> None:
-        """Call the stage."""
+    def train(self, call: Callable[..., None] | None = None) -> None:
+        """Call the stage, or have it called, as `together` does."""
         minutes = {"checkpoint_minutes": self.checkpoint_minutes, "max_minutes": self.max_minutes}
         machine = self.settings.machine.model_copy(update=minutes)
         lengths = {"epochs": EPOCHS, "schedule_epochs": EPOCHS}
-        section = self.settings.autoencoder if self.training == "autoencoder" else self.settings.prior
+        section = self.settings.prior if self.training == "prior" else self._autoencoder()
         arguments: dict[str, Any] = {
             "out": self.model,
             "state": self.state,
@@ -63,20 +67,33 @@ class Fired:
             "seed": self.settings.seed,
             "machine": machine,
         }
-        if self.training == "autoencoder":
-            train_autoencoder(
-                *((self.voxels / f"{split}.csv", self.voxels / split) for split in ("train", "val")),
-                *(self.voxels / "grid.json", self.voxels / "intensity.json"),
-                flips=self.settings.data.flips,
-                rotations=self.settings.data.rotations,
-                **arguments,
-            )
+        if self.training != "prior":
+            arguments |= {
+                name: (self.voxels / f"{name}.csv", self.voxels / name) for name in ("train", "val")
+            }
+            arguments |= {name: self.voxels / f"{name}.json" for name in ("grid", "intensity")}
+            arguments |= {name: getattr(self.settings.data, name) for name in ("flips", "rotations")}
+            if call:
+                call(train_autoencoder, None, **arguments)
+            else:
+                train_autoencoder(**arguments)
             return
         latents = self.made / "latents"
         train_diffusion(
             *(latents / "train", latents / "val", latents / "scale.json", self.made / "autoencoder"),
             **arguments,
         )
+
+    def _autoencoder(self) -> AutoencoderSettings:
+        section = self.settings.autoencoder
+        if self.training == "codes":
+            return section.model_copy(update={"kind": "vq"})
+        if self.training == "autoencoder":
+            return section
+        losses = section.kl.losses.model_copy(update={"adversarial": Adversary(**ADVERSARY)})
+        noise = InputNoise(gaussian=0.1, dropout=0.1)
+        kl = section.kl.model_copy(update={"losses": losses, "input_noise": noise})
+        return section.model_copy(update={"kl": kl})
 
     def killed(self, moment: Callable[[], None]) -> int:
         """The exit code of a process that trains after `moment` has set what is to kill it.

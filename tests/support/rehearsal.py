@@ -12,9 +12,11 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from voxgen.batches.stacking import stacked
 from voxgen.errors import InputError
 from voxgen.machine.fabric import rank
-from voxgen.models.objective import Batch, Objective, Turn
+from voxgen.models.first_stage.vq import VQAutoencoder
+from voxgen.models.objective import Address, Batch, Objective, Turn
 from voxgen.randomness import normal
 from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
@@ -22,10 +24,25 @@ from voxgen.training.artefact import write_model
 from voxgen.training.loop import fit
 
 PAUSE = 0.02  # s, for each batch while a signal is awaited
+CODED = {
+    "network": {
+        "stem": [1, 1, 1],
+        "channels": [4],
+        "res_blocks": 1,
+        "res_channels": [4],
+        "codes": 6,
+        "latent_channels": 2,
+    },
+    "codebook": {"decay": 0.8, "restart": 0.2},
+    "losses": {"mse": {"weight": 1.0, "foreground": 1.0}, "commitment": {"weight": 0.25}},
+}
 
 
 class Case(BaseModel):
-    """One training: `items` and `val` are numbers of items; `turns`: a generator and its judge."""
+    """One training: `items` and `val` are numbers of items; `turns`: a generator and its judge.
+
+    `codes`: a first stage with a codebook.
+    """
 
     name: str
     training: Training
@@ -33,6 +50,7 @@ class Case(BaseModel):
     items: int = 20
     val: int = 5
     turns: bool = False
+    codes: bool = False
     own_folders: bool = False
     pause_at: int | None = None
     bad_in: int | None = None
@@ -42,8 +60,8 @@ class Case(BaseModel):
 class Points:
     """Addressed batches that note which items a process asked for, and end or wait as the case says."""
 
-    def __init__(self, n: int, case: Case, notes: Path | None = None) -> None:
-        self.n, self.case, self.notes, self.asked = n, case, notes, 0
+    def __init__(self, n: int, case: Case, objective: Objective, notes: Path | None = None) -> None:
+        self.n, self.case, self.objective, self.notes, self.asked = n, case, objective, notes, 0
 
     def __len__(self) -> int:
         return self.n
@@ -53,7 +71,9 @@ class Points:
             self._note(items, epoch, self.notes)
         x = np.stack([normal((1, 4, 4, 4), 0, "x", epoch, int(item)) for item in items])
         y = np.sin(x.sum((1, 2, 3, 4))).astype(np.float32)
-        return {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
+        drawn = [self.objective.draws((4, 4, 4), Address(0, "train", epoch, int(item))) for item in items]
+        volumes = torch.from_numpy(x)
+        return {"x": volumes, "volume": volumes, "y": torch.from_numpy(y), **stacked(drawn)}
 
     def _note(self, items: np.ndarray, epoch: int, notes: Path) -> None:
         notes.mkdir(parents=True, exist_ok=True)
@@ -107,12 +127,19 @@ class Judged(Small):
     def watch(self, optimizer: torch.optim.Optimizer, *_: object) -> None:
         """After a step of the model, note gradients of the judge that its own backward did not leave."""
         gradients = [weight.grad for weight in self.judge.parameters()]
-        if optimizer.param_groups[0]["params"][0] is self._first:
+        stepped = [weight for group in optimizer.param_groups for weight in group["params"]]
+        if any(weight is self._first for weight in stepped):
             for found, kept in zip(gradients, self._kept, strict=True):
                 same = found is None if kept is None else found is not None and torch.equal(found, kept)
                 self.left.append("nothing" if same else "a gradient")
         else:
             self._kept = [None if found is None else found.clone() for found in gradients]
+
+
+def coded() -> Objective:
+    """That of a first stage with a codebook."""
+    torch.manual_seed(0)
+    return VQAutoencoder(CODED, (4, 4, 4)).objective()
 
 
 def rehearse(cases: list[Case], out: Path, notes: Path, state: Path, machine: Machine) -> None:
@@ -124,12 +151,12 @@ def rehearse(cases: list[Case], out: Path, notes: Path, state: Path, machine: Ma
         process = int(os.environ.get("RANK", 0))
         (its_notes / f"process-{process}.json").write_text(json.dumps([os.getpid(), os.getppid()]))
         own = f"rank-{process}" if case.own_folders else "."
-        objective = Judged() if case.turns else Small()
+        objective = coded() if case.codes else Judged() if case.turns else Small()
         hook = register_optimizer_step_post_hook(objective.watch) if isinstance(objective, Judged) else None
         trained = fit(
             objective,
-            Points(case.items, case, its_notes),
-            Points(case.val, case),
+            Points(case.items, case, objective, its_notes),
+            Points(case.val, case, objective),
             state / case.name / own,
             case.training,
             0,

@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import ClassVar
 
@@ -202,6 +203,46 @@ def test_a_loss_that_is_not_finite_is_bad_also_with_a_finite_gradient(
     before = weights(engine)
     assert engine.train_step(whole(points(column(0.0, 1.0), column(0.0, 0.0))), RATES).bad == "loss"
     assert all(torch.equal(value, before[name]) for name, value in weights(engine).items())
+
+
+class Counting(Line):
+    """A line that keeps the mean of the inputs of good steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model.register_buffer("met", torch.zeros(2))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        x = batch["x"].detach()
+        return {**super().forward(batch), "moments": torch.cat([x, x**2], 1).mean(0)}
+
+    def learn(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        (name,) = seen
+        self.model.met.copy_(seen[name])
+        return {"square": seen[name][1]}
+
+
+@pytest.mark.parametrize("cuts", [[4], [1, 3], [1, 1, 1, 1]])
+def test_an_objective_learns_once_a_good_step_from_what_all_its_parts_have_seen(
+    training: Training, machine: Machine, cuts: list[int]
+) -> None:
+    engine, x = Engine(Counting(), training, machine), column(1.0, 2.0, 3.0, 6.0)
+    starts = [sum(cuts[:i]) for i in range(len(cuts))]
+    shares = [
+        Share(points(x[start : start + size], column(*[0.0] * size)), size / 4)
+        for start, size in zip(starts, cuts, strict=True)
+    ]
+    figures = engine.train_step(shares, RATES).figures
+    assert set(figures) == {"loss", "bias", "square", "gradient_norm"}
+    assert figures["square"] == pytest.approx(12.5)
+    assert engine.objective.model.met.tolist() == pytest.approx([3.0, 12.5])
+    assert engine.averaged_weights()["met"].tolist() == pytest.approx([3.0, 12.5])
+    assert "square" not in engine.train_step(whole(points(column(math.nan), column(0.0))), RATES).figures
+    assert engine.objective.model.met.tolist() == pytest.approx([3.0, 12.5])
+    judged = engine.val_step(points(column(1.0, 3.0), column(0.0, 0.0)))
+    assert isinstance(judged["loss"], float)
+    assert judged["moments"].tolist() == [2.0, 5.0]
+    assert engine.objective.model.met.tolist() == pytest.approx([3.0, 12.5])
 
 
 def test_two_networks_train_against_each_other(training: Training, machine: Machine) -> None:

@@ -1,18 +1,20 @@
 """Killed, asked to stop, out of disk or given a damaged state: in the end the same model, bit for bit."""
 
 import signal
+import struct
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import torch
 
-from fire import EPOCHS, MOMENTS, STEPS, Fired, assert_same, before_call, half_written
+from fire import EPOCHS, MOMENTS, STEPS, TRAININGS, Fired, assert_same, before_call, half_written
 from voxgen.errors import InputError, StoppedError
-from voxgen.io.files import read_json
+from voxgen.io.files import read_json, read_table
 from voxgen.settings.sections import Settings
 from voxgen.training import artefact, checkpoints
 from voxgen.training.distributed.attempts import attempt
@@ -37,15 +39,15 @@ the_autoencoder = pytest.mark.parametrize("fresh", ["autoencoder"], indirect=Tru
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, voxels: Path, results: Path, settings: Settings) -> Whole:
-    """Both trainings, not interrupted."""
+    """All trainings, not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
-    fired = {name: Fired(name, voxels, results, folder / name, settings) for name in ("autoencoder", "prior")}
+    fired = {name: Fired(name, voxels, results, folder / name, settings) for name in TRAININGS}
     for each in fired.values():
         each.train()
     return fired
 
 
-@pytest.fixture(params=["autoencoder", "prior"])
+@pytest.fixture(params=TRAININGS)
 def fresh(whole: Whole, tmp_path: Path, request: pytest.FixtureRequest) -> Fired:
     """A training that has not begun."""
     return replace(whole[request.param], folder=tmp_path)
@@ -72,9 +74,12 @@ def stopped(fired: Fired, after: int) -> None:
 
 
 def damage(path: Path, share: float) -> None:
-    """Flip a bit of the byte that lies at a share of the file."""
-    content = bytearray(path.read_bytes())
-    content[int(share * len(content))] ^= 4
+    """Flip a bit amid the record that lies at a share of them; between records are bytes that say nothing."""
+    with ZipFile(path) as state:
+        records = state.infolist()
+    record, content = records[int(share * len(records))], bytearray(path.read_bytes())
+    name, extra = struct.unpack_from("<HH", content, record.header_offset + 26)  # lengths, of a header of 30
+    content[record.header_offset + 30 + name + extra + record.compress_size // 2] ^= 4
     path.write_bytes(content)
 
 
@@ -96,6 +101,20 @@ def test_killed_and_called_again_gives_the_same(
     assert not (fresh.model / "model.safetensors").exists()
     fresh.train()
     assert_same(fresh, whole[fresh.training])
+
+
+def test_a_discriminator_is_part_of_what_goes_on(whole: Whole) -> None:
+    """It began after the first epoch, and moved the autoencoder away from that without it."""
+    adversarial, plain = whole["adversarial"], whole["autoencoder"]
+    first, second, third = read_table(adversarial.model / "history.csv")
+    assert first["train_discriminator_loss"] == first["train_adversarial"] == ""
+    assert all(float(row["train_discriminator_loss"]) > 0 for row in (second, third))
+    assert all(float(row["val_adversarial"]) > 0 for row in (second, third))
+    weights = [(each.model / "model.safetensors").read_bytes() for each in (adversarial, plain)]
+    assert weights[0] != weights[1]
+    state = torch.load(adversarial.states()[-1], weights_only=True)["engine"]
+    assert set(state["trained"]) == {"model", "discriminator"}
+    assert len(state["optimizers"]) == 2
 
 
 def test_asked_to_stop_it_saves_the_step_and_goes_on_later(fresh: Fired, whole: Whole) -> None:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,27 @@ def test_health_goes_into_the_history_and_its_warnings_into_the_log(
     history = trained(tmp_path, training, machine, drift=2.0).history
     assert all(row["val_root"] == pytest.approx(math.sqrt(row["val_loss"])) for row in history)
     assert "epoch 1: far off by" in caplog.text
+
+
+class Split(Plane):
+    """Tells the mean of each input too."""
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return {**super().forward(batch), "inputs": batch["x"].mean(0)}
+
+    def health(self, figures: Mapping[str, Any]) -> tuple[dict[str, float], list[str]]:
+        return {"first": float(figures["inputs"][0])}, []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_health_sees_means_of_tensors_over_the_whole_split(
+    tmp_path: Path, training: Training, machine: Machine, batch: int
+) -> None:
+    machine = machine.model_copy(update={"batch": batch})
+    history = fit(Split(), Points(), Points(5), tmp_path, training, 0, machine).history
+    expected = np.mean([normal((3,), 0, "x", 0, item)[0] for item in range(5)])
+    assert [row["val_first"] for row in history] == pytest.approx([expected] * 4, rel=1e-5)
+    assert not any("inputs" in name for name in history[0])
 
 
 def test_tensorboard_shows_steps_epochs_and_pictures(

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from fire import Fired
 from rehearsal import Case, rehearse
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, read_table
@@ -57,6 +59,8 @@ def cases(settings: Settings) -> dict[str, Case]:
         case("accumulated", machine={"micro_batch": 1}),
         case("turns", turns=True),
         case("accumulated_turns", turns=True, machine={"micro_batch": 1}),
+        case("codes", epochs=5, batch=5, items=5, val=3, codes=True),
+        case("accumulated_codes", epochs=5, batch=5, items=5, val=3, codes=True, machine={"micro_batch": 1}),
         case("taken_up", epochs=2),
         case("given_up"),
         case("own", own_folders=True),
@@ -78,6 +82,27 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory, machine: Machine, cases:
     return folder
 
 
+def test_an_autoencoder_with_a_discriminator_trains_the_same(
+    tmp_path: Path, voxels: Path, results: Path, settings: Settings
+) -> None:
+    """Within rounding, which Adam's first steps enlarge."""
+    trained = []
+    for processes in (1, 2):
+        machine = settings.machine.model_copy(update={"gpus": processes, "micro_batch": 1})
+        fired = Fired("adversarial", voxels, results, tmp_path / str(processes), settings, 1e9)
+        fired = replace(fired, settings=settings.model_copy(update={"machine": machine}))
+        fired.train(together)
+        trained.append(fired)
+    one, two = (read_table(fired.model / "history.csv") for fired in trained)
+    for row, other in zip(one, two, strict=True):
+        assert {name for name, value in row.items() if value} == {
+            name for name, value in other.items() if value
+        }
+        for name in ("train_l1", "val_l1", "train_adversarial", "train_discriminator_loss"):
+            if row[name]:
+                assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-2), name
+
+
 def _epochs(cases: dict[str, Case], epochs: int) -> dict[str, Training]:
     return {"training": cases["taken_up"].training.model_copy(update={"epochs": epochs})}
 
@@ -87,7 +112,7 @@ def rehearsed(
 ) -> None:
     """Train `cases` in so many processes, which find the tests' modules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"))
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "support"), prepend=os.pathsep)
         together(
             rehearse,
             environment,
@@ -122,7 +147,8 @@ def assert_agree(one: Path, other: Path, tolerance: float = 1e-5) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["even", "uneven", "alone", "accumulated", "turns", "accumulated_turns", "own", "long"]
+    "name",
+    ["even", "uneven", "alone", "accumulated", "turns", "accumulated_turns", "codes", "own", "long"],
 )
 def test_two_processes_agree_with_one(rehearsal: Path, name: str) -> None:
     own = "rank-0" if name == "own" else "."
@@ -134,6 +160,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(rehearsal: Path, pro
     out = rehearsal / str(processes) / "out"
     assert_agree(out / "accumulated", out / "even")
     assert_agree(out / "accumulated_turns", out / "turns")
+    assert_agree(out / "accumulated_codes", out / "codes")
 
 
 def test_two_processes_share_what_one_sees(rehearsal: Path) -> None:

@@ -17,6 +17,7 @@ from voxgen.volumes.grid import (
     fixed_grid,
     grid_from_extent,
     occupied_above,
+    place_points,
     rasterize,
     scan_grid,
     template_grid,
@@ -186,6 +187,24 @@ def test_drawn_points_lie_within_a_voxel_of_the_cloud(points: np.ndarray, method
     again, outside = rasterize(drawn, grid(method))
     assert outside == 0
     assert not again[counts == 0].any()
+
+
+@given(clouds(), st.integers(0, 60))
+def test_each_count_is_a_point_before_one_is_drawn_twice(points: np.ndarray, n: int) -> None:
+    counts, _ = rasterize(points, grid("density"))
+    placed = place_points(counts, grid("density"), n, np.random.default_rng(0))
+    assert placed.shape == (n, 3)
+    again, outside = rasterize(placed, grid("density"))
+    assert outside == 0
+    assert not again[counts == 0].any()
+    assert np.all(again <= counts if n <= len(points) else again >= counts)
+
+
+def test_fewer_points_than_counts_are_a_random_choice() -> None:
+    counts = np.zeros(SHAPE, np.float32)
+    counts[0, 0, 0], counts[7, 5, 3] = 100, 300
+    firsts = [place_points(counts, grid(), 40, np.random.default_rng(i))[:, 0] < 0 for i in range(50)]
+    assert np.mean(firsts) == pytest.approx(0.25, abs=5 * np.sqrt(0.25 * 0.75 / 2000))
 
 
 def test_drawn_points_of_gaussian_counts_lie_within_three_sigma() -> None:

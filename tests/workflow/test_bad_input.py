@@ -50,6 +50,16 @@ def test_weights_of_medicalnet(project):
     assert_refused(project, text, "evaluation.medicalnet: text.pth holds no weights")
 
 
+def test_weights_of_a_perceptual_loss(project):
+    perceptual = {"weight": 0.1, "network": "medicalnet_resnet10", "weights": "absent.pth"}
+    overlay = {"autoencoder": {"kl": {"losses": {"perceptual": perceptual}}}}
+    result = project.run("--cores", "2", "results/samples", overlay=overlay)
+    assert result.returncode != 0
+    message = f"no file absent.pth in {project.folder}; run `voxgen fetch-weights medicalnet_resnet10`"
+    assert result.stdout.count(message) == 1, result.stdout
+    assert_refused(project, overlay, "autoencoder, losses.perceptual: no file absent.pth")
+
+
 def test_wrong_key(project):
     write(project.folder / "key.h5", clouds())
     assert_refused(project, of_file("key.h5", key="point_cluods"), "key.h5", "'point_cluods'", "point_clouds")

@@ -181,9 +181,12 @@ def brought(tmp_path: Path) -> Path:
     contents = {
         "task/dataset.json": json.dumps(listed),
         "list.csv": "path\ntask/imagesTr/one.nii\n",
-        "weights.pth": "PK",
+        **dict.fromkeys(("weights.pth", "resnet.pth"), "PK"),
     }
-    others = ("a{1}.h5", "b.h5", "task/imagesTr/one.nii", "trained/config.json", "trained/model.safetensors")
+    models = (
+        f"{folder}/{file}" for folder in ("trained", "prior") for file in ("config.json", "model.safetensors")
+    )
+    others = ("a{1}.h5", "b.h5", "task/imagesTr/one.nii", *models)
     for name, content in {**contents, **dict.fromkeys(others, "")}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
@@ -211,5 +214,13 @@ def test_another_trained_model_or_weights_make_stale_what_follows(brought: Path)
     stale, _ = differing(brought, "trained/config.json", **overlay)
     assert stale >= OF_TRAINED | OF_SCORES
     assert not stale & {"collect_voxels", "train_autoencoder", "measure_loader"}
+    stale, _ = differing(brought, "prior/config.json", **overlay, prior={"source": "prior"})
+    of_scale = {"scale_factor", "train_diffusion", "evaluate_memorisation", "plot_memorisation"}
+    assert stale - {"plot_history"} == of_scale | {"draw_samples", "sample"} | OF_SCORES
     stale, _ = differing(brought, "weights.pth", **overlay)
     assert stale == OF_SCORES
+    perceptual = {"weight": 0.1, "network": "medicalnet_resnet10", "weights": "resnet.pth"}
+    trained = {"kl": {"losses": {"perceptual": perceptual}}}
+    stale, _ = differing(brought, "resnet.pth", autoencoder=trained)
+    assert stale >= {"train_autoencoder"} | OF_TRAINED
+    assert not stale & {"collect_voxels", "plot_voxels", "measure_loader"}

@@ -9,6 +9,7 @@ rule train_autoencoder:
         val=VAL,
         grid="results/voxels/grid.json",
         intensity="results/voxels/intensity.json",
+        perceptual=PERCEPTUAL,
     output:
         model="results/autoencoder/model.safetensors",
         config="results/autoencoder/config.json",
@@ -63,9 +64,10 @@ rule encode_latents:
 
 
 rule scale_factor:
-    """Measure mean and standard deviation of each channel of the train latents."""
+    """Measure mean and standard deviation of each channel of the train latents, or take a trained prior's."""
     input:
         latents=TRAIN_LATENTS,
+        prior=[] if "prior" in TRAININGS else PRIOR,
     output:
         "results/latents/scale.json",
     log:

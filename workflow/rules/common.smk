@@ -21,12 +21,13 @@ from voxgen.machine.environment import store_environment
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.sources.decathlon import read_task
+from voxgen.sources.pretrained import perceptual_weights
 from voxgen.sources.raw_files import (
     LISTS,
     model_folder,
     raw_sources,
     source_files,
-    weights_file,
+    weights_files,
 )
 
 
@@ -219,6 +220,14 @@ def model_files(folder):
     ]
 
 
+def trained_model(name):
+    """The files of a model: those of its training here, or in the folder that its `source` names."""
+    given = getattr(SETTINGS, name).source
+    if given == "train":
+        return model_files(f"results/{name}")
+    return model_files(model_folder(given, f"{name}.source"))
+
+
 def split_files(split):
     """The manifest of a split and the folder of its volumes."""
     return [f"results/voxels/{split}.csv", f"results/voxels/{split}"]
@@ -290,8 +299,9 @@ with refusals(f"; paths start at {Path.cwd()}"):
     FILES = found_files()
 with refusals():
     IMAGES = found_images()
-    WEIGHTS = weights_file(SETTINGS.evaluation.medicalnet)
-MEDICALNET = [] if WEIGHTS is None else plain_path(WEIGHTS)
+    WEIGHTS = weights_files(SETTINGS.evaluation.medicalnet, "evaluation.medicalnet")
+    MEDICALNET = list(map(plain_path, WEIGHTS))
+    PERCEPTUAL = list(map(plain_path, perceptual_weights(SETTINGS.autoencoder)))
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 SIDECARS = found_sidecars()
@@ -303,20 +313,15 @@ SAMPLE_SHARDS = shards(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = map(split_files, SPLITS)
 TRAIN_LATENTS, VAL_LATENTS = map(latent_files, ("train", "val"))
-TRAINS_AUTOENCODER = SETTINGS.autoencoder.source == "train"
+MODELS = ("autoencoder", "prior")
 with refusals(f"; paths start at {Path.cwd()}"):
-    AUTOENCODER = model_files(
-        "results/autoencoder"
-        if TRAINS_AUTOENCODER
-        else model_folder(SETTINGS.autoencoder.source)
-    )
-PRIOR = model_files("results/prior")
-TRAININGS = ("autoencoder", "prior") if TRAINS_AUTOENCODER else ("prior",)
+    AUTOENCODER, PRIOR = map(trained_model, MODELS)
+TRAININGS = [name for name in MODELS if getattr(SETTINGS, name).source == "train"]
 WILDCARDS = {
     "name": list(FILES),
     "shard": list(map(str, SHARDS)),
     "split": SPLITS[:1],
-    "training": TRAININGS[-1:],  # it follows the other
+    "training": MODELS[-1:],  # it follows the other
 }
 EXAMPLE = {name: values[0] for name, values in WILDCARDS.items()}
 DECLARED = {}
@@ -327,7 +332,7 @@ wildcard_constraints:
     name="|".join(map(re.escape, FILES)),
     shard=r"\d+of\d+",
     split="|".join(SPLITS),
-    training="|".join(TRAININGS),
+    training="|".join(TRAININGS or ["none"]),
 
 
 onstart:

@@ -14,11 +14,19 @@ INSPECT = """Print what voxgen finds in raw files, and a section of the settings
 Files are HDF5, CSV or NIfTI; several share a layout. KEY=VALUE overrides what is found out, with the keys of
 the section data: voxgen inspect locs.hdf5 z=0.0 'tile=[5000, 5000]'"""
 
+NETWORKS = "medicalnet_resnet10, medicalnet_resnet50 or imagenet_resnet50"
 VIEW = """Show volumes or clouds in 3D, in a page that this machine alone can open, until Ctrl-C.
 
 PATH is a NIfTI file, a folder of NIfTI files, or an HDF5 or CSV file of clouds. What lies at a second one
 stands beside what has the same name, or else number, in the first. KEY=VALUE says how clouds are read, as in
 voxgen inspect."""
+
+
+IMPORT = """Write an AutoencoderKL or a DiffusionModelUNet of MONAI or monai-generative as a model folder.
+
+FILE is a checkpoint of torch, of which no code is run, or safetensors; OUT is a new folder, to be named in
+autoencoder.source or prior.source. What weights do not tell is asked for as KEY=VALUE: without any, it says
+what that is. part=KEY names one of several networks in FILE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +73,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     view.add_argument("--no-browser", action="store_true", help="print the address alone")
     view.set_defaults(run=_view)
+    fetch = commands.add_parser(
+        "fetch-weights",
+        help="download weights of pretrained networks, for the perceptual loss",
+        description="Download the weights of pretrained networks into the cache folder, where trainings look "
+        "for them. On a machine without network: fetch elsewhere with --into, and copy the files.",
+    )
+    fetch.add_argument("networks", nargs="+", metavar="NETWORK", help=NETWORKS)
+    fetch.add_argument("--into", type=Path, metavar="FOLDER", help="instead of the cache folder")
+    fetch.set_defaults(run=_fetch_weights)
+    importing = commands.add_parser(
+        "import-checkpoint",
+        help="make a model folder of weights that MONAI's networks were trained to",
+        description=IMPORT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    importing.add_argument("arguments", nargs="+", metavar="FILE OUT", help="file, new folder, and KEY=VALUE")
+    importing.set_defaults(run=_import_checkpoint)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -107,3 +132,17 @@ def _view(given: argparse.Namespace) -> None:
             print(line, flush=True)
     except KeyboardInterrupt:
         print()
+
+
+def _fetch_weights(given: argparse.Namespace) -> None:
+    from voxgen.cli.fetch_weights import fetch_weights
+
+    for line in fetch_weights(given.networks, given.into):
+        print(line, flush=True)
+
+
+def _import_checkpoint(given: argparse.Namespace) -> None:
+    from voxgen.cli.import_checkpoint import import_checkpoint
+
+    for line in import_checkpoint(given.arguments):
+        print(line)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from voxgen.models.layers import lay_out
 from voxgen.models.objective import Objective
+from voxgen.volumes.intensity import Intensity
 
 
 class Model(ABC):
@@ -45,10 +46,16 @@ class FirstStage(Model):
     Attributes:
         latent_channels: channels C of a latent.
         factors: voxels per latent along x, y, z.
+        draws_counts: whether volumes are counts that are drawn, and what is decoded is their rate.
     """
 
     latent_channels: int
     factors: tuple[int, int, int]
+    draws_counts = False
+
+    def under(self, law: Intensity) -> Self:
+        """The same for volumes that this law takes to the network's range, where that matters to it."""
+        return self
 
     @abstractmethod
     def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor | None]:

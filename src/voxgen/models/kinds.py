@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from voxgen.models.first_stage.kl import KLAutoencoder
+from voxgen.models.first_stage.vq import VQAutoencoder
 from voxgen.models.interfaces import FirstStage, Prior
 from voxgen.models.prior.diffusion import Diffusion
 
-FIRST_STAGES: dict[str, Callable[[Mapping[str, Any], Sequence[int]], FirstStage]] = {"kl": KLAutoencoder}
+FIRST_STAGES: dict[str, Callable[[Mapping[str, Any], Sequence[int]], FirstStage]] = {
+    "kl": KLAutoencoder,
+    "vq": VQAutoencoder,
+}
 PRIORS: dict[str, Callable[[Mapping[str, Any], tuple[int, ...]], Prior]] = {"diffusion": Diffusion}
 
 

@@ -5,54 +5,49 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.settings.base import Count, Kinds, Positive, Section
-from voxgen.settings.networks import LevelsSettings
+from voxgen.factors import Factors, in_all
+from voxgen.settings.base import Count, Kinds, Section, Sparse
+from voxgen.settings.losses import KLLosses
+from voxgen.settings.networks import VolumeNetwork
 from voxgen.settings.training import Training
+from voxgen.settings.vq import VQSettings
 
-THIN = 8  # voxels of an axis that `stem: auto` folds whole, at most
 
-
-class KLNetwork(LevelsSettings):
+class KLNetwork(VolumeNetwork):
     """The network of an autoencoder, with the layers of MONAI's AutoencoderKL."""
 
-    stem: Literal["auto"] | tuple[Count, Count, Count] = Field(
-        description="voxels along x, y, z that are folded into channels before the first level; an axis that "
-        "has one voxel then is neither convolved along nor halved; auto: 2, and all of a thin axis (at most "
-        "8 voxels and a quarter of the longest)"
-    )
     latent_channels: Count = Field(description="channels of the latent")
 
-    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
-        """The stem of volumes (X, Y, Z)."""
-        thin = min(THIN, max(shape) // 4)
-        return self.stem if self.stem != "auto" else [size if size <= thin else 2 for size in shape]
+
+class InputNoise(Section):
+    """What is done to the inputs of a training; targets and validation stay as they are."""
+
+    gaussian: Annotated[float, Field(ge=0)] = Field(
+        description="standard deviation of normal noise that is added, in the network's range; 0: none"
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of the voxels that are set to 0 after that; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not self.gaussian and not self.dropout:
+            raise ValueError("gaussian: 0, as is dropout: no noise at all; give null instead")
+        return self
 
 
-class L1Loss(Section):
-    """Absolute error of the reconstruction."""
-
-    weight: Positive = Field(description="weight of the term")
-    foreground: Positive = Field(description="weight of a voxel of intensity 1 (an empty one: 1)")
-
-
-class KLDivergence(Section):
-    """Divergence of the posterior from a standard normal distribution, per latent element."""
-
-    weight: Annotated[float, Field(ge=0)] = Field(description="weight of the term")
-
-
-class KLLosses(Section):
-    """The terms of the loss, by name; it is their weighted sum."""
-
-    l1: L1Loss
-    kl: KLDivergence
-
-
-class KLSettings(Section):
+class KLSettings(Sparse):
     """An autoencoder whose latents have a posterior near a standard normal distribution (kind kl)."""
 
     network: KLNetwork
+    likelihood: Literal["poisson"] | None = Field(
+        description="null: volumes are decoded; poisson: the log of the rate of their counts, which then "
+        "cost their Poisson deviance (weight 1, in place of l1 and mse) and are drawn in samples"
+    )
     losses: KLLosses
+    input_noise: InputNoise | None = Field(
+        description="noise on the inputs of the training, which it learns to take out; null: none"
+    )
     training: Training
 
 
@@ -60,17 +55,23 @@ class AutoencoderSettings(Kinds):
     """The first stage: volumes to latents and back."""
 
     source: str = Field(description="train, or the folder of a trained autoencoder")
-    kind: Literal["kl"] = Field(description="which kind is trained; each has a section of its own")
+    kind: Literal["kl", "vq"] = Field(description="which kind is trained; each has a section of its own")
     patch: tuple[Count, Count, Count] | None = Field(
         description="shape of the random patches that it is trained on [voxels]; null: whole volumes"
     )
     kl: KLSettings
+    vq: VQSettings
 
     @property
-    def chosen(self) -> KLSettings:
+    def chosen(self) -> KLSettings | VQSettings:
         """The section of `kind`."""
-        section: KLSettings = getattr(self, self.kind)
+        section: KLSettings | VQSettings = getattr(self, self.kind)
         return section
+
+    @property
+    def draws_counts(self) -> bool:
+        """Whether what is trained decodes rates, from which counts are drawn."""
+        return getattr(self.chosen, "likelihood", None) == "poisson"
 
     def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
         """Voxels along x, y, z that become channels of one, of volumes (X, Y, Z)."""
@@ -81,20 +82,30 @@ class AutoencoderSettings(Kinds):
         network = self.chosen.network.model_copy(update={"stem": tuple(self.stem_for(shape))})
         return self.model_copy(update={self.kind: self.chosen.model_copy(update={"network": network})})
 
-    def factors(self, shape: Sequence[int]) -> tuple[int, int, int]:
+    def factors(self, shape: Sequence[int]) -> Factors:
         """Voxels per voxel of the latent along x, y, z, of volumes (X, Y, Z)."""
-        network, trained_on = self.chosen.network, self.patch or shape
-        along = zip(trained_on, self.stem_for(shape), strict=True)
-        x, y, z = (fold if size == fold else fold * network.factor for size, fold in along)
-        return x, y, z
+        return in_all(self.patch or shape, self.stem_for(shape), self.chosen.network.steps)
+
+    def refuse_discriminator(self, shape: Sequence[int]) -> None:
+        """Refuse a discriminator that volumes (X, Y, Z), or the patches of them, are too small for.
+
+        Raises:
+            ValueError: says so.
+        """
+        if (adversary := self.chosen.losses.adversarial) is None:
+            return
+        along = zip("xyz", self.patch or shape, self.stem_for(shape), strict=True)
+        sizes = {axis: size for axis, size, fold in along if size != fold}
+        adversary.refuse(sizes, f"autoencoder.{self.kind}.losses.adversarial")
 
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:
         if self.patch is None:
             return self
-        for axis, size, fold in zip("xyz", self.patch, self.stem_for(self.patch), strict=True):
-            factor = fold * self.chosen.network.factor
-            if size != fold and size % factor:
+        stem = self.stem_for(self.patch)
+        along = zip("xyz", self.patch, stem, self.factors(self.patch), strict=True)
+        for axis, size, fold, factor in along:
+            if size % factor:
                 raise ValueError(
                     f"patch: {size} voxels along {axis}, expected {fold} or a multiple of {factor}, "
                     "by which the network shrinks them"

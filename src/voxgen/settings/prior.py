@@ -13,9 +13,17 @@ LEAST_STEPS = 5  # of the samplers: N(0, s^2) is then drawn within 3 % of its wi
 
 
 class UNetSettings(LevelsSettings):
-    """The network of a denoiser, with the layers of MONAI's DiffusionModelUNet."""
+    """The network of a denoiser, with the layers of MONAI's DiffusionModelUNet.
+
+    Every level but the last halves each axis that has several voxels.
+    """
 
     head_channels: Count = Field(description="channels per attention head")
+
+    @property
+    def factor(self) -> int:
+        """Voxels of the first level per voxel of the last, along an axis of several voxels."""
+        return 1 << (len(self.channels) - 1)
 
     @model_validator(mode="after")
     def _heads_fit_the_width(self) -> Self:
@@ -41,6 +49,7 @@ class DiffusionSettings(Section):
 class PriorSettings(Kinds):
     """The second stage: new latents."""
 
+    source: str = Field(description="train, or the folder of a trained prior, which brings its scale")
     kind: Literal["diffusion"] = Field(description="which kind is trained; each has a section of its own")
     posterior: Literal["draw", "mean"] = Field(description="train on posterior draws or on posterior means")
     diffusion: DiffusionSettings

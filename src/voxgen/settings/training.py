@@ -13,7 +13,9 @@ class Training(Section):
     epochs: Count = Field(description="passes over the train split; raising it continues the training")
     schedule_epochs: Count = Field(description="epochs after which the learning rate reaches its floor")
     batch: Count = Field(description="items in a step")
-    learning_rate: Positive = Field(description="peak learning rate of AdamW")
+    learning_rate: Positive = Field(
+        description="peak learning rate of Muon, and of AdamW for what is no matrix"
+    )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         description="way of the learning rate from its peak to its floor, after the warm-up"
     )

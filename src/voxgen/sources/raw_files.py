@@ -65,32 +65,31 @@ def source_files(data: DataSettings, name: str, given: str) -> list[str]:
     return matching(given, key)
 
 
-def model_folder(given: str) -> str:
-    """The folder of a trained autoencoder, as `autoencoder.source` names it.
+def model_folder(given: str, key: str) -> str:
+    """The folder of a trained model, as the setting `key` names it.
 
     Raises:
-        InputError: there is no trained autoencoder.
+        InputError: there is no trained model.
     """
     for name in ("config.json", "model.safetensors"):
-        existing(f"{given.rstrip('/')}/{name}", "autoencoder.source")
+        existing(f"{given.rstrip('/')}/{name}", key)
     return given.rstrip("/")
 
 
-def weights_file(given: str | None) -> str | None:
-    """The file of MedicalNet's weights, where one is given.
+def weights_files(given: str | None, key: str) -> list[str]:
+    """The file of pretrained weights that `key` of the settings names, if it names one.
 
     Raises:
         InputError: there is no such file, or it is neither a ZIP archive nor a pickle, as torch writes them.
     """
     if given is None:
-        return None
-    key = "evaluation.medicalnet"
+        return []
     with Path(existing(given, key)).open("rb") as file:
         if file.read(2) not in (b"PK", b"\x80\x02"):
             raise InputError(
                 f"{key}: {given} holds no weights; give a checkpoint such as resnet_10_23dataset.pth"
             )
-    return given
+    return [given]
 
 
 def is_scan(name: str) -> bool:

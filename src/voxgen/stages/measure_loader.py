@@ -54,7 +54,8 @@ def measure_loader(
         InputError: the volumes do not make two batches.
     """
     law = Intensity.from_json(read_json(intensity))
-    objective = build_first_stage(settings.model_dump(mode="json"), read_json(grid)["shape"]).objective()
+    stage = build_first_stage(settings.model_dump(mode="json"), read_json(grid)["shape"]).under(law)
+    objective = stage.objective()
     step = _training(objective, settings.chosen.training, machine)
     rows = []
     for cache in CACHES:
@@ -112,9 +113,10 @@ def _forget(volumes: Volumes, orders: list[NDArray[np.int64]]) -> None:
 def _training(objective: Objective, settings: Training, machine: Machine) -> Callable[[Batch], None]:
     """A step of the training on a batch, done when it returns."""
     engine = Engine(objective, settings, machine.model_copy(update={"gpus": 1, "nodes": 1}))
+    rates = {turn.part: turn.learning_rate or settings.learning_rate for turn in objective.turns}
 
     def step(batch: Batch) -> None:
-        engine.train_step([Share(batch, 1.0)], {"model": settings.learning_rate})
+        engine.train_step([Share(batch, 1.0)], rates)
 
     return step
 

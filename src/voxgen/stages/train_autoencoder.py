@@ -31,17 +31,20 @@ def train_autoencoder(
     rotations: tuple[str, ...],
     seed: int,
     machine: Machine,
+    perceptual: Path | None = None,
 ) -> None:
     """Write model.safetensors, config.json and history.csv into `out`.
 
-    `state` holds resumable states.
+    `state` holds resumable states. `perceptual` is the file of the perceptual loss's weights, where there is
+    such a loss: another file makes another training.
     """
     law, frame = Intensity.from_json(read_json(intensity)), read_json(grid)
     chosen = settings.model_dump(mode="json", exclude={"source"})
     torch.manual_seed(seed)
-    stage = build_first_stage(chosen, frame["shape"])
+    stage = build_first_stage(chosen, frame["shape"]).under(law)
     objective = stage.objective()
     files = {"train": train[0], "val": val[0], "grid": grid, "law": intensity}
+    files |= {"perceptual": perceptual} if perceptual else {}
     inputs = {name: digest(file) for name, file in files.items()}
     folder = state_folder(
         state, __name__, settings=chosen, inputs=inputs, flips=flips, rotations=rotations, seed=seed

@@ -40,7 +40,7 @@ def train_diffusion(
     refuse_mismatch(val, read_json(val / "config.json"), latents, ("grid", "intensity", "shape"))
     refuse_mismatch(scale, recorded, {"autoencoder": latents["made_from"]["autoencoder"]}, ("autoencoder",))
     whitening = Whitening.from_json(recorded)
-    chosen = settings.model_dump(mode="json")
+    chosen = settings.model_dump(mode="json", exclude={"source"})
     torch.manual_seed(seed)
     prior = build_prior(chosen, tuple(latents["shape"]))
     objective = prior.objective()

@@ -18,7 +18,7 @@ from voxgen.training.lock import locked, room
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of a state: another number where its layout changed and old ones cannot go on
+FORMAT = 2  # of a state: another number where its layout changed and old ones cannot go on
 PATTERN = "state-*.pt"
 HISTORY = "history.csv"
 
@@ -138,8 +138,8 @@ def write_history(folder: Path, rows: Rows) -> None:
     write_table(folder / HISTORY, rows, list(dict.fromkeys(name for row in rows for name in row)))
 
 
-def write_weights(path: Path, weights: Mapping[str, Tensor], epoch: int) -> None:
-    """Write weights as safetensors, with the epoch that they are from, whole or not at all."""
+def write_weights(path: Path, weights: Mapping[str, Tensor], epoch: int | None) -> None:
+    """Write weights as safetensors, with the epoch that they are from if known, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(save(dict(weights), {"epoch": str(epoch)}))
 

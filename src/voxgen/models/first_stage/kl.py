@@ -4,20 +4,28 @@ Shapes: B batch, C channels, X Y Z grid, x y z latent axes, N latents of a volum
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from copy import copy
+from typing import Any, Self, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from voxgen.models.first_stage.losses import kl_divergence, summed, weighted_l1
+from voxgen.factors import in_all
+from voxgen.models.first_stage.input_noise import noise_draws, noisy
+from voxgen.models.first_stage.likelihoods import COUNTS, LIKELIHOODS, Likelihood
+from voxgen.models.first_stage.losses import kl_divergence
 from voxgen.models.first_stage.networks import NO_STEM, AutoencoderKL
+from voxgen.models.first_stage.reconstruction_objective import ReconstructionObjective, Terms
 from voxgen.models.interfaces import FirstStage
 from voxgen.models.levels import levels_of
 from voxgen.models.objective import Address, Batch, Draws, Objective
+from voxgen.volumes.intensity import IDENTITY, Intensity
 
 NARROW = -6.0  # log variance of a new network's posteriors: wide ones tell the decoder nothing at first
 DEAD = 0.01  # nats per element: a latent channel that tells less than this is dead
+DEVIANCE = {"deviance": {"weight": 1.0}}  # of counts, beside which all other terms are weighted
+TIES = ("l1", "mse")  # in whose place it stands
 
 
 @final
@@ -31,11 +39,26 @@ class KLAutoencoder(FirstStage):
         self.latent_channels = network["latent_channels"]
         self.network = AutoencoderKL(levels, self.latent_channels, network["norm_groups"], stem)
         nn.init.constant_(self.network.quant_conv_log_sigma.conv.bias, NARROW)
-        halved = 2 ** (len(levels) - 1)
-        along = zip(stem, levels[0].flat, strict=True)
-        x, y, z = (fold * (1 if flat else halved) for fold, flat in along)
-        self.factors = x, y, z
-        self._losses = settings["losses"]
+        self.factors = in_all(shape, stem, [level.factors for level in levels[1:]])
+        self._losses, self._input_noise = settings["losses"], settings.get("input_noise")
+        self._whole = tuple(fold if flat else None for fold, flat in zip(stem, levels[0].flat, strict=True))
+        self._likelihood = settings.get("likelihood")
+        self.draws_counts = self._likelihood == COUNTS
+        self._law = IDENTITY
+        if self.draws_counts:
+            self._losses = DEVIANCE | {
+                name: given for name, given in self._losses.items() if name not in TIES
+            }
+
+    def under(self, law: Intensity) -> Self:
+        other = copy(self)
+        other._law = law
+        return other
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """What a decoder's output says of a volume."""
+        return LIKELIHOODS[self._likelihood](self._law)
 
     def encode(self, x_BCXYZ: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and standard deviation of the posterior."""
@@ -43,8 +66,7 @@ class KLAutoencoder(FirstStage):
         return mean, std
 
     def decode(self, z_BCXYZ: Tensor) -> Tensor:
-        volumes: Tensor = self.network.decode(z_BCXYZ)
-        return volumes
+        return self.likelihood.expected(self.network.decode(z_BCXYZ))
 
     def features(self, x_BCXYZ: Tensor) -> Tensor:
         """Mean and standard deviation over the latent grid of the encoder's last hidden channels."""
@@ -55,30 +77,29 @@ class KLAutoencoder(FirstStage):
         return KLObjective(self)
 
 
-class KLObjective(Objective):
+class KLObjective(ReconstructionObjective):
     """Reconstruction from a draw of the posterior, and the posterior's divergence, as weighted terms."""
 
     def __init__(self, stage: KLAutoencoder) -> None:
-        super().__init__()
-        self.model = stage.network
-        self._losses = stage._losses
+        super().__init__(stage.network, stage._losses, stage._whole)
+        self._likelihood = stage.likelihood
         self._latents, self._factors = stage.latent_channels, stage.factors
+        self._input_noise = stage._input_noise
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        x_BCXYZ = batch["volume"]
-        mean, std = self.model.encode(x_BCXYZ)
-        reconstruction = self.model.decode(mean + std * batch["noise"]).float()
+    def reconstructed(self, batch: Batch) -> tuple[Tensor, Terms, Terms]:
+        """From a draw of the posterior; in validation also the divergence of each channel."""
+        mean, std = self.model.encode(noisy(batch))
+        decoded = self.model.decode(mean + std * batch["noise"]).float()
         kl_C = kl_divergence(mean.float(), std.float())
-        l1 = weighted_l1(reconstruction, x_BCXYZ, self._losses["l1"]["foreground"])
-        figures = summed({"l1": l1, "kl": kl_C.mean()}, self._losses)
-        if not self.training:
-            figures |= {f"kl_{channel}": value for channel, value in enumerate(kl_C)}
-        return figures
+        terms = {**self._likelihood.terms(decoded, batch["volume"]), "kl": kl_C.mean()}
+        channels = {} if self.training else {f"kl_{channel}": value for channel, value in enumerate(kl_C)}
+        return self._likelihood.expected(decoded), terms, channels
 
     def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
-        """Noise of the posterior's draw for a volume (X, Y, Z)."""
+        """Noise of the posterior's draw for a volume (X, Y, Z), and of its input."""
         latent = self._latents, *(size // factor for size, factor in zip(shape, self._factors, strict=True))
-        return {"noise": address.generator("posterior").standard_normal(latent, np.float32)}
+        noise = address.generator("posterior").standard_normal(latent, np.float32)
+        return {"noise": noise, **noise_draws(self._input_noise, shape, address)}
 
     def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """The number of dead latent channels, and which they are."""

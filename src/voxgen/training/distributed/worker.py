@@ -15,6 +15,7 @@ from torch import distributed
 
 from voxgen.errors import InputError, StoppedError
 from voxgen.io.files import read_json, write_json
+from voxgen.settings.base import WHOLE
 from voxgen.settings.machine import Machine
 from voxgen.training.distributed.launcher import FAILED, REFUSED, end_with_parent, report
 
@@ -33,7 +34,8 @@ def write_call(
     """Write what the workers are to do: a stage's arguments as JSON, by their annotations."""
     hints = get_type_hints(stage)
     content = {
-        name: TypeAdapter(hints[name]).dump_python(value, mode="json") for name, value in arguments.items()
+        name: TypeAdapter(hints[name]).dump_python(value, mode="json", context=WHOLE)
+        for name, value in arguments.items()
     }
     call = {"module": stage.__module__, "stage": stage.__name__, "arguments": content}
     write_json(folder / CALL, {**call, "environment": environment and str(environment), "logs": logs})
