@@ -387,6 +387,11 @@ def test_axes_too_short_for_any_discriminator_are_named() -> None:
         discriminated("[2, 2, 8]", "[2, 2, 8]", layers=1)
 
 
+def test_a_discriminator_that_never_begins_is_refused() -> None:
+    with pytest.raises(InputError, match="warmup_epochs: 10, but the training ends after 10 epochs: the"):
+        discriminated("[48, 48, 8]", warmup_epochs=10)
+
+
 def test_any_of_three_terms_ties_a_reconstruction_to_its_volume() -> None:
     mse = "mse: {weight: 1.0, foreground: 2.0}"
     dice = "dice: {weight: 1.0, threshold: 0.5, softness: 0.1}"

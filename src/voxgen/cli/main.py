@@ -22,7 +22,7 @@ stands beside what has the same name, or else number, in the first. KEY=VALUE sa
 voxgen inspect."""
 
 
-IMPORT = """Write an AutoencoderKL or a DiffusionModelUNet of MONAI or monai-generative as a model folder.
+IMPORT = """Make a model folder of MONAI's or monai-generative's AutoencoderKL, VQVAE or DiffusionModelUNet.
 
 FILE is a checkpoint of torch, of which no code is run, or safetensors; OUT is a new folder, to be named in
 autoencoder.source or prior.source. What weights do not tell is asked for as KEY=VALUE: without any, it says
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=IMPORT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    importing.add_argument("arguments", nargs="+", metavar="FILE OUT", help="file, new folder, and KEY=VALUE")
+    importing.add_argument("arguments", nargs="+", metavar="FILE OUT KEY=VALUE", help="see above")
     importing.set_defaults(run=_import_checkpoint)
     given = parser.parse_args(arguments)
     try:

@@ -87,16 +87,22 @@ class AutoencoderSettings(Kinds):
         return in_all(self.patch or shape, self.stem_for(shape), self.chosen.network.steps)
 
     def refuse_discriminator(self, shape: Sequence[int]) -> None:
-        """Refuse a discriminator that volumes (X, Y, Z), or the patches of them, are too small for.
+        """Refuse a discriminator that never begins, or that volumes (X, Y, Z) or patches are too small for.
 
         Raises:
             ValueError: says so.
         """
         if (adversary := self.chosen.losses.adversarial) is None:
             return
+        name, epochs = f"autoencoder.{self.kind}.losses.adversarial", self.chosen.training.epochs
+        if adversary.warmup_epochs >= epochs:
+            raise ValueError(
+                f"{name}.warmup_epochs: {adversary.warmup_epochs}, but the training ends after {epochs} "
+                "epochs: the discriminator would never begin; give fewer, or more training.epochs"
+            )
         along = zip("xyz", self.patch or shape, self.stem_for(shape), strict=True)
         sizes = {axis: size for axis, size, fold in along if size != fold}
-        adversary.refuse(sizes, f"autoencoder.{self.kind}.losses.adversarial")
+        adversary.refuse(sizes, name)
 
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:
