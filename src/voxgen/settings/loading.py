@@ -82,8 +82,8 @@ def _explain(detail: Any, model: type[BaseModel]) -> str:
         return f"{where}: unknown key{_nearest(keys[-1], known)}"
     if detail["type"] == "missing" and isinstance(detail["loc"][-1], str):
         return (
-            f"{where}: missing; config/config.yaml holds the defaults: keep its keys, "
-            "and with --directory name it first after --configfile"
+            f"{where}: missing; config/config.yaml holds the defaults: keep its keys, give all of a section "
+            "that is null there, and with --directory name it first after --configfile"
         )
     message = detail["msg"].removeprefix("Value error, ")
     if not where or detail["type"] == "value_error":
