@@ -16,6 +16,7 @@ pytestmark = pytest.mark.workflow
 POISSON = yaml.safe_load((ROOT / "config/poisson.yaml").read_text())
 
 
+@pytest.mark.heavy
 def test_a_run_leaves_drawn_counts_their_rates_and_scores(tmp_path: Path) -> None:
     project = Project(tmp_path)
     overlay = POISSON | {"sampling": {"rates": True}}
