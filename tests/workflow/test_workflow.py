@@ -96,7 +96,7 @@ def test_a_failed_evaluation_ends_the_run_only_where_that_is_asked_for(copy):
     assert "fail" in (copy.folder / "results" / "report.html").read_text()
     gates = yaml.safe_load((copy.folder / "config" / "config.yaml").read_text())["gates"]
     one = {name: 100.0 for name, limit in gates.items() if isinstance(limit, float) and name != "level"}
-    two = {name: [10.0, 10.0] for name in ("count_error", "latent_std")}
+    two = {name: [1.0, 1.0] for name in ("count_error", "latent_std")}
     lenient = {"stop_on_fail": True, "ssim": [-1.0, -1.0], **one, **two}
     result = copy.run("--cores", "2", overlay={"gates": lenient})
     assert result.returncode == 0, result.stdout
