@@ -65,9 +65,13 @@ class FirstStage(Model):
     def decode(self, z_BCxyz: Tensor) -> Tensor:
         """Volumes (B, 1, X, Y, Z) in the network's range from latents."""
 
-    @abstractmethod
     def features(self, x_BCXYZ: Tensor) -> Tensor:
-        """What the encoder sees in volumes, as (B, features): what is there, not where."""
+        """What the encoder sees in volumes, as (B, features): what is there, not where.
+
+        Mean and standard deviation over the latent grid of the encoder's last hidden channels.
+        """
+        h_BCN = self.network.encoder.hidden(x_BCXYZ).flatten(2).float()
+        return torch.cat([h_BCN.mean(2), h_BCN.std(2, correction=0)], 1)
 
 
 class Prior(Model):

@@ -8,7 +8,6 @@ from copy import copy
 from typing import Any, Self, final
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from voxgen.factors import in_all
@@ -67,11 +66,6 @@ class KLAutoencoder(FirstStage):
 
     def decode(self, z_BCXYZ: Tensor) -> Tensor:
         return self.likelihood.expected(self.network.decode(z_BCXYZ))
-
-    def features(self, x_BCXYZ: Tensor) -> Tensor:
-        """Mean and standard deviation over the latent grid of the encoder's last hidden channels."""
-        h_BCN = self.network.encoder.hidden(x_BCXYZ).flatten(2).float()
-        return torch.cat([h_BCN.mean(2), h_BCN.std(2, correction=0)], 1)
 
     def objective(self) -> Objective:
         return KLObjective(self)

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from voxgen.factors import Factors
 from voxgen.models.layers.blocks import AttentionBlock, ResidualBlock
 from voxgen.models.layers.convolutions import Convolution, Upsampling
-from voxgen.models.layers.folding import Folding, Unfolding, folded, unfolded
+from voxgen.models.layers.folding import FoldedDecoder, FoldedEncoder, Folding, Unfolding
 from voxgen.models.layers.norms import GroupNorm
 from voxgen.models.levels import NOT_FLAT, Flat, Level
 
@@ -27,7 +27,7 @@ NO_STEM: Stem = (1, 1, 1)
 LOG_VARIANCE = -30.0, 20.0  # of a posterior: the bounds of latent diffusion's own code
 
 
-class Encoder(nn.Module):
+class Encoder(FoldedEncoder):
     """Volumes (B, 1, X, Y, Z) to `latent_channels` channels at the resolution of the last level."""
 
     def __init__(
@@ -49,19 +49,8 @@ class Encoder(nn.Module):
         blocks += [GroupNorm(norm_groups, width), to_latent]
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        latent: Tensor = self.blocks[-1](self.hidden(x_BCXYZ))
-        return latent
 
-    def hidden(self, x_BCXYZ: Tensor) -> Tensor:
-        """The last channels before those of the latent."""
-        h_BCXYZ = folded(x_BCXYZ, self.stem)
-        for block in self.blocks[:-1]:
-            h_BCXYZ = block(h_BCXYZ)
-        return h_BCXYZ
-
-
-class Decoder(nn.Module):
+class Decoder(FoldedDecoder):
     """Latents (B, `latent_channels`, X, Y, Z) to volumes (B, 1, X, Y, Z)."""
 
     def __init__(
@@ -82,11 +71,6 @@ class Decoder(nn.Module):
         to_voxels = Convolution(width, math.prod(stem), 3, flat=levels[0].flat)
         blocks += [GroupNorm(norm_groups, width), to_voxels]
         self.blocks = nn.ModuleList(blocks)
-
-    def forward(self, z_BCXYZ: Tensor) -> Tensor:
-        for block in self.blocks:
-            z_BCXYZ = block(z_BCXYZ)
-        return unfolded(z_BCXYZ, self.stem)
 
 
 class AutoencoderKL(nn.Module):

@@ -55,11 +55,6 @@ class VQAutoencoder(FirstStage):
         codes: Tensor = self.network.codebook.nearest(self.network.encoder(x_BCXYZ))
         return codes
 
-    def features(self, x_BCXYZ: Tensor) -> Tensor:
-        """Mean and standard deviation over the latent grid of the encoder's last hidden channels."""
-        h_BCN = self.network.encoder.hidden(x_BCXYZ).flatten(2).float()
-        return torch.cat([h_BCN.mean(2), h_BCN.std(2, correction=0)], 1)
-
     def objective(self) -> Objective:
         return VQObjective(self)
 

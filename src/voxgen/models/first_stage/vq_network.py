@@ -16,11 +16,11 @@ from torch.nn import functional as F  # noqa: N812
 from voxgen.models.first_stage.codebook import Codebook
 from voxgen.models.layers.blocks import Block
 from voxgen.models.layers.convolutions import Convolution, TransposedConvolution
-from voxgen.models.layers.folding import folded, unfolded
+from voxgen.models.layers.folding import FoldedDecoder, FoldedEncoder
 from voxgen.models.levels import Flat
 
 
-class CodeEncoder(nn.Module):
+class CodeEncoder(FoldedEncoder):
     """Volumes (B, 1, X, Y, Z) to latents that are not rounded to codes yet."""
 
     def __init__(self, network: Mapping[str, Any], flat: Flat) -> None:
@@ -34,19 +34,8 @@ class CodeEncoder(nn.Module):
         blocks.append(Convolution(width, network["latent_channels"], 3, flat=flat))
         self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x_BCXYZ: Tensor) -> Tensor:
-        latent: Tensor = self.blocks[-1](self.hidden(x_BCXYZ))
-        return latent
 
-    def hidden(self, x_BCXYZ: Tensor) -> Tensor:
-        """The last channels before those of the latent."""
-        h_BCXYZ = folded(x_BCXYZ, self.stem)
-        for block in self.blocks[:-1]:
-            h_BCXYZ = block(h_BCXYZ)
-        return h_BCXYZ
-
-
-class CodeDecoder(nn.Module):
+class CodeDecoder(FoldedDecoder):
     """Vectors of codes (B, C, X, Y, Z) to volumes (B, 1, X, Y, Z)."""
 
     def __init__(self, network: Mapping[str, Any], flat: Flat) -> None:
@@ -59,11 +48,6 @@ class CodeDecoder(nn.Module):
                 blocks.append(Doubling(widths[depth], widths[depth - 1], flat))
         blocks.append(TransposedConvolution(widths[0], math.prod(self.stem), flat))
         self.blocks = nn.ModuleList(blocks)
-
-    def forward(self, z_BCXYZ: Tensor) -> Tensor:
-        for block in self.blocks:
-            z_BCXYZ = block(z_BCXYZ)
-        return unfolded(z_BCXYZ, self.stem)
 
 
 class VQVAE(nn.Module):

@@ -11,9 +11,8 @@ from torch import Tensor
 from voxgen.errors import InputError
 from voxgen.models.foreign.answers import Answers
 from voxgen.models.foreign.asked_volumes import asked_volumes
-from voxgen.models.foreign.imported_model import ImportedModel, divisors
-from voxgen.models.foreign.whole_weights import fitted, refuse_flat_kernels, width_of
-from voxgen.models.kinds import build_first_stage
+from voxgen.models.foreign.imported_model import ImportedModel, divisors, imported_first_stage
+from voxgen.models.foreign.whole_weights import refuse_flat_kernels, width_of
 from voxgen.settings.base import Count
 
 SIGNS = {  # how a parameter of a block begins that tells what the block is, and the letter that stands for it
@@ -43,11 +42,9 @@ def import_autoencoder(weights: Mapping[str, Tensor], answers: Answers) -> Impor
     network["norm_groups"] = answers.take(
         "norm_groups", Count, "groups of the group norms (norm_num_groups)", groups
     )
-    grid, law = asked_volumes(answers, halved=len(network["channels"]) - 1)
-    settings = {"kind": "kl", "patch": None, "kl": {"network": network, "losses": {}, "training": None}}
-    stage = build_first_stage(settings, grid.shape)
-    config = {"kind": "autoencoder", "settings": settings, "grid": grid.to_json(), "intensity": law.to_json()}
-    return ImportedModel(config, fitted(stage.network, weights), network, ASSUMED)
+    volumes = asked_volumes(answers, halved=len(network["channels"]) - 1)
+    section = {"network": network, "losses": {}, "training": None}
+    return imported_first_stage("kl", section, volumes, weights, ASSUMED)
 
 
 def network_of(weights: Mapping[str, Tensor]) -> dict[str, Any]:

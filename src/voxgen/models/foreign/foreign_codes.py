@@ -9,9 +9,8 @@ from torch import Tensor
 from voxgen.errors import InputError
 from voxgen.models.foreign.answers import Answers
 from voxgen.models.foreign.asked_volumes import asked_volumes
-from voxgen.models.foreign.imported_model import ImportedModel
-from voxgen.models.foreign.whole_weights import fitted, refuse_flat_kernels, width_of
-from voxgen.models.kinds import build_first_stage
+from voxgen.models.foreign.imported_model import ImportedModel, imported_first_stage
+from voxgen.models.foreign.whole_weights import refuse_flat_kernels, width_of
 
 CODES = "quantizer.quantizer.embedding.weight"
 KERNEL = 4  # voxels, of the convolutions that halve or double
@@ -28,12 +27,9 @@ def import_codes(weights: Mapping[str, Tensor], answers: Answers) -> ImportedMod
         InputError: voxgen has no such network, the weights are not whole, or answers are missing.
     """
     network = network_of(weights)
-    grid, law = asked_volumes(answers, halved=len(network["channels"]))
+    volumes = asked_volumes(answers, halved=len(network["channels"]))
     unknown = {"codebook": {"decay": None, "restart": None}, "losses": {}, "training": None}
-    settings = {"kind": "vq", "patch": None, "vq": {"network": network, **unknown}}
-    stage = build_first_stage(settings, grid.shape)
-    config = {"kind": "autoencoder", "settings": settings, "grid": grid.to_json(), "intensity": law.to_json()}
-    return ImportedModel(config, fitted(stage.network, weights), network, ASSUMED)
+    return imported_first_stage("vq", {"network": network, **unknown}, volumes, weights, ASSUMED)
 
 
 def network_of(weights: Mapping[str, Tensor]) -> dict[str, Any]:

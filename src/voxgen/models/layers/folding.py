@@ -50,3 +50,33 @@ def unfolded(x_BCXYZ: Tensor, box: Sequence[int]) -> Tensor:
     i, j, k = box
     x_BCijkXYZ = x_BCXYZ.reshape(B, C // (i * j * k), i, j, k, X, Y, Z)
     return x_BCijkXYZ.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(B, -1, X * i, Y * j, Z * k)
+
+
+class FoldedEncoder(nn.Module):
+    """Volumes (B, 1, X, Y, Z), folded by the `stem`, through `blocks`, of which the last gives the latent."""
+
+    stem: Sequence[int]
+    blocks: nn.ModuleList
+
+    def forward(self, x_BCXYZ: Tensor) -> Tensor:
+        latent: Tensor = self.blocks[-1](self.hidden(x_BCXYZ))
+        return latent
+
+    def hidden(self, x_BCXYZ: Tensor) -> Tensor:
+        """The last channels before those of the latent."""
+        h_BCXYZ = folded(x_BCXYZ, self.stem)
+        for block in self.blocks[:-1]:
+            h_BCXYZ = block(h_BCXYZ)
+        return h_BCXYZ
+
+
+class FoldedDecoder(nn.Module):
+    """Latents (B, C, X, Y, Z) through `blocks`, and unfolded by the `stem`: volumes (B, 1, X, Y, Z)."""
+
+    stem: Sequence[int]
+    blocks: nn.ModuleList
+
+    def forward(self, z_BCXYZ: Tensor) -> Tensor:
+        for block in self.blocks:
+            z_BCXYZ = block(z_BCXYZ)
+        return unfolded(z_BCXYZ, self.stem)
