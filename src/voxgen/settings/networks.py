@@ -55,14 +55,23 @@ class LevelsSettings(Section):
         return self
 
 
-class VolumeNetwork(LevelsSettings, Sparse):
-    """The network of a first stage, which shrinks volumes before the first level and between levels."""
+class StemSettings(Section):
+    """What becomes of volumes before the first level of a first stage."""
 
     stem: Literal["auto"] | tuple[Count, Count, Count] = Field(
         description="voxels along x, y, z that are folded into channels before the first level; an axis that "
         "has one voxel then is neither convolved along nor shrunk; auto: 2, and all of a thin axis (at most "
         "8 voxels and a quarter of the longest)"
     )
+
+    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
+        """The stem of volumes (X, Y, Z)."""
+        return self.stem if self.stem != "auto" else stem_of_itself(shape)
+
+
+class VolumeNetwork(StemSettings, LevelsSettings, Sparse):
+    """The network of a first stage, which shrinks volumes before the first level and between levels."""
+
     factors: Steps = Field(
         description="voxels of a level per voxel of the next, for each step between levels: a number, or "
         "three along x, y, z; null: 2"
@@ -72,10 +81,6 @@ class VolumeNetwork(LevelsSettings, Sparse):
     def steps(self) -> tuple[Factors, ...]:
         """The factors along x, y, z of each step between levels."""
         return steps_between(len(self.channels), self.factors)
-
-    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
-        """The stem of volumes (X, Y, Z)."""
-        return self.stem if self.stem != "auto" else stem_of_itself(shape)
 
     @model_validator(mode="after")
     def _factors_fit_the_levels(self) -> Self:

@@ -1,24 +1,19 @@
 """The section `autoencoder.vq`: a first stage whose latents are rounded to the vectors of a codebook."""
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.factors import HALVED, Factors, stem_of_itself
+from voxgen.factors import HALVED, Factors
 from voxgen.settings.base import Count, Section, Share
 from voxgen.settings.losses import Losses
+from voxgen.settings.networks import StemSettings
 from voxgen.settings.training import Training
 
 
-class VQNetwork(Section):
+class VQNetwork(StemSettings):
     """The network, with the layers of MONAI's VQVAE."""
 
-    stem: Literal["auto"] | tuple[Count, Count, Count] = Field(
-        description="voxels along x, y, z that are folded into channels before the first level; an axis that "
-        "has one voxel then is neither convolved along nor halved; auto: 2, and all of a thin axis (at most "
-        "8 voxels and a quarter of the longest)"
-    )
     channels: tuple[Count, ...] = Field(
         description="width of each level; every level halves each axis that has several voxels"
     )
@@ -31,10 +26,6 @@ class VQNetwork(Section):
     def steps(self) -> tuple[Factors, ...]:
         """The factors along x, y, z of each level."""
         return (HALVED,) * len(self.channels)
-
-    def stem_for(self, shape: Sequence[int]) -> Sequence[int]:
-        """The stem of volumes (X, Y, Z)."""
-        return self.stem if self.stem != "auto" else stem_of_itself(shape)
 
     @model_validator(mode="after")
     def _levels_fit_each_other(self) -> Self:
