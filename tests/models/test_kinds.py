@@ -141,9 +141,9 @@ def test_the_objective_of_a_first_stage_takes_volumes_with_its_draws(settings: S
 def test_a_prior_draws_an_index_the_same_however_many_with_it(settings: Settings, kind: str) -> None:
     made = prior(settings, kind)
     with torch.no_grad():
-        together = made.sample(range(4), 3, 2)
-        alone = torch.cat([made.sample([index], 3, 2) for index in range(4)])
-        others = made.sample(range(4), 4, 2), made.sample(range(4), 3, 2, "picture")
+        together = made.sample(range(4), 3, {"steps": 2})
+        alone = torch.cat([made.sample([index], 3, {"steps": 2}) for index in range(4)])
+        others = made.sample(range(4), 4, {"steps": 2}), made.sample(range(4), 3, {"steps": 2}, "picture")
     assert together.shape == (4, *made.latent_shape) == (4, *LATENT)
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-4)
     assert not any(torch.allclose(together, other, atol=0.1) for other in others)
@@ -165,9 +165,9 @@ def test_another_network_takes_the_place_of_the_first(settings: Settings, kind: 
     for weight in other.network.parameters():
         torch.nn.init.zeros_(weight)
     with torch.no_grad():
-        before = made.sample([0], 3, 2)
+        before = made.sample([0], 3, {"steps": 2})
         swapped = made.with_network(other.network)
-        torch.testing.assert_close(swapped.sample([0], 3, 2), other.sample([0], 3, 2))
-        assert not torch.allclose(swapped.sample([0], 3, 2), before)
-        torch.testing.assert_close(made.sample([0], 3, 2), before)
+        torch.testing.assert_close(swapped.sample([0], 3, {"steps": 2}), other.sample([0], 3, {"steps": 2}))
+        assert not torch.allclose(swapped.sample([0], 3, {"steps": 2}), before)
+        torch.testing.assert_close(made.sample([0], 3, {"steps": 2}), before)
     assert swapped.objective().model is other.network

@@ -172,30 +172,30 @@ def trained(settings: Settings, process: str, last_layer: float) -> TrainedPrior
 def test_an_index_always_starts_from_its_own_noise(settings: Settings) -> None:
     """With velocity 0 the samples are the noise that they start from."""
     still = trained(settings, "flow", last_layer=0.0)
-    together = still.sample(range(6), 7, steps=2)
+    together = still.sample(range(6), 7, {"steps": 2})
     np.testing.assert_array_equal(together, [normal(SHAPE[1:], 7, "sample", i) for i in range(6)])
     for indices in (range(1), range(2, 4), range(3, 6)):
         np.testing.assert_array_equal(
-            still.sample(indices, 7, steps=5), together[indices.start : indices.stop]
+            still.sample(indices, 7, {"steps": 5}), together[indices.start : indices.stop]
         )
-    assert not np.isclose(still.sample(range(6), 8, steps=2), together).any(axis=(1, 2, 3, 4)).all()
+    assert not np.isclose(still.sample(range(6), 8, {"steps": 2}), together).any(axis=(1, 2, 3, 4)).all()
 
 
 @pytest.mark.parametrize("process", ["flow", "ddpm"])
 def test_the_batch_does_not_matter(settings: Settings, process: str) -> None:
     moving = trained(settings, process, last_layer=0.05)
-    together = moving.sample(range(6), 7, steps=4)
+    together = moving.sample(range(6), 7, {"steps": 4})
     assert not np.allclose(together, [normal(SHAPE[1:], 7, "sample", i) for i in range(6)], atol=0.1)
     for indices in (range(1), range(2, 4), range(3, 6)):
-        part = moving.sample(indices, 7, steps=4)
+        part = moving.sample(indices, 7, {"steps": 4})
         np.testing.assert_allclose(
             part, together[indices.start : indices.stop], rtol=0, atol=1e-4 * np.ptp(together)
         )
-    np.testing.assert_array_equal(moving.sample(range(6), 7, steps=4), together)
+    np.testing.assert_array_equal(moving.sample(range(6), 7, {"steps": 4}), together)
 
 
 def test_a_model_of_another_kind_is_refused(results: Path, settings: Settings) -> None:
     drawing = load_prior(results / "prior", settings.machine)
-    assert drawing.sample([0], 0, 1).shape == (1, 2, 4, 4, 1)
+    assert drawing.sample([0], 0, {"steps": 1}).shape == (1, 2, 4, 4, 1)
     with pytest.raises(InputError, match="kind is 'autoencoder', expected 'prior'"):
         load_prior(results / "autoencoder", settings.machine)

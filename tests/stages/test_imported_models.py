@@ -100,7 +100,9 @@ def test_samples_are_those_of_the_old_networks(
     )
     found = [read_volume(path) for path in sorted((folder / "samples").glob("*.nii.gz"))]
     assert len(found) == settings.sampling.samples
-    whitened = load_prior(prior, settings.machine).sample(range(2), settings.seed, settings.sampling.steps)
+    whitened = load_prior(prior, settings.machine).sample(
+        range(2), settings.seed, settings.sampling.model_dump()
+    )
     with torch.no_grad():
         decoded = old.decode(torch.from_numpy(whitened) / 0.5)[:, 0].numpy()
     law = Intensity.from_json(read_json(voxels / "intensity.json"))

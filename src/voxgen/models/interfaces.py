@@ -86,5 +86,10 @@ class Prior(Model):
     latent_shape: tuple[int, ...]
 
     @abstractmethod
-    def sample(self, indices: Sequence[int], seed: int, steps: int, purpose: str = "sample") -> Tensor:
-        """Whitened latents (B, C, x, y, z), one per index, which seed, purpose and index decide."""
+    def sample(
+        self, indices: Sequence[int], seed: int, sampling: Mapping[str, Any], purpose: str = "sample"
+    ) -> Tensor:
+        """Whitened latents (B, C, x, y, z), one per index, which seed, purpose and index decide.
+
+        `sampling` is a section of that name (see settings), plain, or what of it the kind needs.
+        """

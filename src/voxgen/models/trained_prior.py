@@ -3,7 +3,7 @@
 Shapes: B batch, C channels, x y z latent axes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,10 @@ class TrainedPrior:
         self._prior.take_weights(weights, fabric.device)
 
     @torch.inference_mode()
-    def sample(self, indices: Sequence[int], seed: int, steps: int) -> NDArray[np.float32]:
+    def sample(self, indices: Sequence[int], seed: int, sampling: Mapping[str, Any]) -> NDArray[np.float32]:
         """Whitened latents (B, C, x, y, z), one per index; an index and a seed always give the same one."""
         with self._fabric.autocast():
-            return self._prior.sample(indices, seed, steps).cpu().numpy()
+            return self._prior.sample(indices, seed, sampling).cpu().numpy()
 
 
 def load_prior(folder: Path, machine: Machine) -> TrainedPrior:

@@ -63,10 +63,11 @@ def draw_samples(
     placed = Grid.from_json(read_json(grid))
     codec = Codec(first_stage, Whitening.from_json(recorded))
     mine = range(settings.samples)[shard.part(settings.samples)]
+    sampling = settings.model_dump(mode="json")
     rows = []
     for start in range(0, len(mine), machine.batch):
         indices = mine[start : start + machine.batch]
-        latents = drawing.sample(indices, seed, settings.steps)
+        latents = drawing.sample(indices, seed, sampling)
         decoded = first_stage.intensity.from_network(codec.decode(latents))
         for index, latent, rate in zip(indices, latents, decoded, strict=True):
             volume = first_stage.drawn(rate, generator(seed, "counts", index))
@@ -77,7 +78,7 @@ def draw_samples(
     write_table(out / "manifest.csv", rows, COLUMNS)
     config = {
         "kind": "samples",
-        "sampling": settings.model_dump(mode="json"),
+        "sampling": sampling,
         "drawn": first_stage.draws_counts,
         "seed": seed,
         "grid": placed.to_json(),

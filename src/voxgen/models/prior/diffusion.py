@@ -40,11 +40,13 @@ class Diffusion(Prior):
     def objective(self) -> Objective:
         return DenoiserObjective(self)
 
-    def sample(self, indices: Sequence[int], seed: int, steps: int, purpose: str = "sample") -> Tensor:
+    def sample(
+        self, indices: Sequence[int], seed: int, sampling: Mapping[str, Any], purpose: str = "sample"
+    ) -> Tensor:
         """An index starts from the same noise, however many are drawn with it."""
         noise = np.stack([normal(self.latent_shape, seed, purpose, index) for index in indices])
         start = torch.from_numpy(noise).to(next(self.network.parameters()).device)
-        return self._sampler(self.process, self._denoise, start, even_times(self.process, steps))
+        return self._sampler(self.process, self._denoise, start, even_times(self.process, sampling["steps"]))
 
     def _denoise(self, x_BCxyz: Tensor, step_B: Tensor) -> Tensor:
         predicted: Tensor = self.network(x_BCxyz, timesteps=step_B)

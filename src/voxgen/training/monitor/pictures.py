@@ -47,7 +47,7 @@ def samples(
     @torch.no_grad()
     def draw(objective: Objective) -> dict[str, Picture]:
         averaged = prior.with_network(objective.model)
-        latents = averaged.sample(range(SHOWN), seed, STEPS, "picture").cpu().numpy()
+        latents = averaged.sample(range(SHOWN), seed, {"steps": STEPS}, "picture").cpu().numpy()
         volumes = Codec(load_autoencoder(autoencoder, machine), whitening).decode(latents)
         return {"samples": tiled([list(volumes)], _quantity(grid))}
 
