@@ -304,6 +304,8 @@ def test_volumes_are_told_by_a_run(tmp_path: Path) -> None:
     write_json(tmp_path / "grid.json", {**told["grid"], "shape": [8, 9, 8]})
     with pytest.raises(InputError, match=r"voxels=.*9 voxels along y"):
         imported(module, norm_groups=4, voxels=str(tmp_path))
+    with pytest.raises(InputError, match=r"no grid.json there; expected results/voxels of a run"):
+        imported(module, norm_groups=4, voxels=str(tmp_path / "nowhere"))
     scans = {"shape": SHAPE, "spacing": [1, 1, 2], "unit": "mm", "method": "intensity"}
     config = imported(module, norm_groups=4, **scans).config
     assert config["intensity"] == {"law": "identity", "divisor": 1.0}

@@ -3,19 +3,23 @@
 import pytest
 
 from project import Project
+from voxgen.io.files import write_json
 
 MODELS = {"autoencoder": {"source": "old/autoencoder"}, "prior": {"source": "old/prior"}}
+CONFIGS = {
+    "old/autoencoder": {"kind": "autoencoder", "grid": {"shape": [16, 16, 8]}},
+    "old/prior": {"kind": "prior"},
+    "old/larger": {"kind": "autoencoder", "grid": {"shape": [64, 64, 8]}},
+}
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with folders of models that nobody reads before they are needed."""
+    """A project with folders of models, whose weights nobody reads before they are needed."""
     project = Project(tmp_path_factory.mktemp("sources") / "project")
-    for name in MODELS:
-        folder = project.folder / "old" / name
-        folder.mkdir(parents=True)
-        for file in ("config.json", "model.safetensors"):
-            (folder / file).touch()
+    for name, config in CONFIGS.items():
+        write_json(project.folder / name / "config.json", config)
+        (project.folder / name / "model.safetensors").touch()
     return project
 
 
@@ -34,6 +38,11 @@ def test_a_prior_from_elsewhere_is_not_trained(project: Project) -> None:
         ({"prior": MODELS["prior"]}, "name the prior's autoencoder in autoencoder.source"),
         ({**MODELS, "prior": {"source": "absent"}}, "prior.source: no file at absent/config.json"),
         ({**MODELS, "autoencoder": {"source": "no"}}, "autoencoder.source: no file at no/config.json"),
+        (
+            {"autoencoder": {"source": "old/larger"}},
+            "old/larger: made for shape [64, 64, 8], found [16, 16, 8]",
+        ),
+        ({"autoencoder": {"source": "old/prior"}}, "kind is 'prior', expected 'autoencoder'"),
     ],
 )
 def test_a_source_that_cannot_be_used_is_refused_at_once(

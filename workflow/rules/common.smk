@@ -18,6 +18,7 @@ from voxgen.io.files import size_and_date
 from voxgen.io.plain_paths import path_as_given, plain_path
 from voxgen.io.shards import Shard, shards
 from voxgen.machine.environment import store_environment
+from voxgen.models.folder import read_model_config, refuse_mismatch
 from voxgen.settings.formulas import formula_digest
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.sources.decathlon import read_task
@@ -225,7 +226,12 @@ def trained_model(name):
     given = getattr(SETTINGS, name).source
     if given == "train":
         return model_files(f"results/{name}")
-    return model_files(model_folder(given, f"{name}.source"))
+    folder = model_folder(given, f"{name}.source")
+    trained = read_model_config(Path(folder), name)
+    if name == "autoencoder":
+        found = {"shape": list(SETTINGS.data.seen_shape)}
+        refuse_mismatch(Path(folder), trained["grid"], found, ("shape",))
+    return model_files(folder)
 
 
 def split_files(split):

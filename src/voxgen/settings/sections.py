@@ -64,11 +64,12 @@ class Settings(Section):
     def _likelihood_suits_the_volumes(self) -> Self:
         if self.autoencoder.source != "train":  # its folder says what it decodes
             return self
-        name = f"autoencoder.{self.autoencoder.kind}.likelihood"
+        name = "autoencoder.kl.likelihood"
         if not self.autoencoder.draws_counts:
             if self.sampling.rates:
                 raise ValueError(
-                    f"sampling.rates: true, but no counts are drawn; set {name}: poisson, or false"
+                    "sampling.rates: true, but no counts are drawn; give autoencoder.kind: kl and "
+                    f"{name}: poisson, or set it to false"
                 )
             return self
         if not self.data.makes_clouds:

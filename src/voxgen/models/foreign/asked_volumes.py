@@ -21,6 +21,10 @@ def asked_volumes(answers: Answers, halved: int) -> tuple[Grid, Intensity]:
     """
     if "voxels" in answers:
         folder = Path(answers.take("voxels", str, "folder with grid.json and intensity.json"))
+        for name in ("grid.json", "intensity.json"):
+            if not (folder / name).is_file():
+                answers.refuse("voxels", f"no {name} there; expected results/voxels of a run")
+        answers.settle()
         grid, law = (
             Grid.from_json(read_json(folder / "grid.json")),
             Intensity.from_json(read_json(folder / "intensity.json")),
