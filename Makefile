@@ -21,7 +21,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help samples report check test test-all lint format accept lock environment clean-env
+.PHONY: help samples report model check test test-all lint format accept lock environment clean-env
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,6 +35,9 @@ samples: $(RUNTIME)  ## new volumes: results/samples
 
 report: $(RUNTIME)  ## the volumes, their evaluation and results/report.html
 	$(SNAKEMAKE) --cores $(CORES) $(OVERLAY)
+
+model: $(RUNTIME)  ## the trained model in one folder that can be copied, with its card: results/model
+	$(SNAKEMAKE) --cores $(CORES) results/model $(OVERLAY)
 
 check: lint  ## lint and unit tests, before a commit
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(SLOW:%=--ignore=%)

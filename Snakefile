@@ -21,9 +21,17 @@ include: "workflow/rules/common.smk"
 include: f"workflow/rules/{KIND}.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/autoencoder.smk"
+
+
+if ASKED:
+
+    include: "workflow/rules/conditions.smk"
+
+
 include: "workflow/rules/diffusion.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/model.smk"
 
 
 rule all:

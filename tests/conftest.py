@@ -155,6 +155,5 @@ def model_stages(folder: Path, voxels: Path, settings: Settings) -> Path:
         splits["train"],
         folder / "samples",
         settings.data.clouds,
-        seed,
     )
     return folder

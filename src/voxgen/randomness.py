@@ -23,3 +23,8 @@ def generator(seed: int, purpose: str, *index: int) -> np.random.Generator:
 def normal(shape: tuple[int, ...], seed: int, purpose: str, *index: int) -> NDArray[np.float32]:
     """Standard normal noise of `shape` (float32) at one address."""
     return generator(seed, purpose, *index).standard_normal(shape, dtype=np.float32)
+
+
+def order(items: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """The items of an epoch of a training in their order."""
+    return generator(seed, "order", epoch).permutation(items)

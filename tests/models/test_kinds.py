@@ -12,6 +12,7 @@ from conftest import trained_for
 from voxgen.models.interfaces import FirstStage, Prior
 from voxgen.models.kinds import FIRST_STAGES, PRIORS, build_first_stage, build_prior
 from voxgen.models.objective import Address
+from voxgen.models.whitening import Whitening
 from voxgen.settings.autoencoder import AutoencoderSettings
 from voxgen.settings.base import WHOLE, Kinds, Section
 from voxgen.settings.prior import PriorSettings
@@ -19,6 +20,7 @@ from voxgen.settings.sections import Settings
 from voxgen.training.identity import state_folder
 
 VOLUME, LATENT = (8, 16, 8), (2, 4, 8, 4)
+SAMPLING = {"steps": 2, "temperature": 1.0, "top_k": None}
 STAGE = "voxgen.stages.train_autoencoder"
 
 every_first_stage = pytest.mark.parametrize("kind", FIRST_STAGES)
@@ -68,7 +70,9 @@ def of_kind(settings: Settings, kind: str) -> AutoencoderSettings:
 
 def prior(settings: Settings, kind: str) -> Prior:
     torch.manual_seed(0)
-    made = build_prior({**settings.prior.model_dump(mode="json"), "kind": kind}, LATENT)
+    section = settings.prior.model_copy(update={"kind": kind}).model_dump(mode="json")
+    whitening = Whitening((0.5, -1.0), (2.0, 0.5), "mean")
+    made = build_prior(section, LATENT).over(whitening, torch.randn(16, LATENT[0]))
     for weight in made.network.parameters():
         if not weight.any():  # layers that begin at 0 would hide what comes before them
             torch.nn.init.normal_(weight, std=0.05)
@@ -141,9 +145,12 @@ def test_the_objective_of_a_first_stage_takes_volumes_with_its_draws(settings: S
 def test_a_prior_draws_an_index_the_same_however_many_with_it(settings: Settings, kind: str) -> None:
     made = prior(settings, kind)
     with torch.no_grad():
-        together = made.sample(range(4), 3, {"steps": 2})
-        alone = torch.cat([made.sample([index], 3, {"steps": 2}) for index in range(4)])
-        others = made.sample(range(4), 4, {"steps": 2}), made.sample(range(4), 3, {"steps": 2}, "picture")
+        together = made.sample(range(4), 3, SAMPLING)
+        alone = torch.cat([made.sample([index], 3, SAMPLING) for index in range(4)])
+        others = (
+            made.sample(range(4), 4, SAMPLING),
+            made.sample(range(4), 3, SAMPLING, purpose="picture"),
+        )
     assert together.shape == (4, *made.latent_shape) == (4, *LATENT)
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-4)
     assert not any(torch.allclose(together, other, atol=0.1) for other in others)
@@ -165,9 +172,9 @@ def test_another_network_takes_the_place_of_the_first(settings: Settings, kind: 
     for weight in other.network.parameters():
         torch.nn.init.zeros_(weight)
     with torch.no_grad():
-        before = made.sample([0], 3, {"steps": 2})
+        before = made.sample([0], 3, SAMPLING)
         swapped = made.with_network(other.network)
-        torch.testing.assert_close(swapped.sample([0], 3, {"steps": 2}), other.sample([0], 3, {"steps": 2}))
-        assert not torch.allclose(swapped.sample([0], 3, {"steps": 2}), before)
-        torch.testing.assert_close(made.sample([0], 3, {"steps": 2}), before)
+        torch.testing.assert_close(swapped.sample([0], 3, SAMPLING), other.sample([0], 3, SAMPLING))
+        assert not torch.allclose(swapped.sample([0], 3, SAMPLING), before)
+        torch.testing.assert_close(made.sample([0], 3, SAMPLING), before)
     assert swapped.objective().model is other.network

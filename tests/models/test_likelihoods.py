@@ -11,6 +11,7 @@ import pytest
 import torch
 from scipy import stats
 
+import voxgen
 from conftest import GRID, model_stages
 from fire import Fired, assert_same, before_call
 from voxgen.batches.views import views
@@ -140,7 +141,7 @@ def test_volumes_that_are_no_counts_are_refused(counting: Settings) -> None:
 @pytest.fixture(scope="module")
 def counting(settings: Settings) -> Settings:
     """Settings of a first stage that decodes log rates, with the rates kept."""
-    kl = settings.autoencoder.kl.model_copy(update={"likelihood": "poisson"})
+    kl = settings.autoencoder.kl.model_copy(update={"likelihood": "poisson", "equivariance": None})
     autoencoder = settings.autoencoder.model_copy(update={"kl": kl})
     sampling = settings.sampling.model_copy(update={"rates": True})
     return settings.model_copy(update={"autoencoder": autoencoder, "sampling": sampling})
@@ -236,6 +237,20 @@ def test_samples_are_draws_of_their_rates_in_any_shard_and_batch(
     assert {path.name for path in few.iterdir()} == {*list(volumes)[:2], "manifest.csv", "config.json"}
 
 
+def test_a_loaded_model_draws_the_same_counts_and_points(counted: Path, counting: Settings) -> None:
+    model = voxgen.load(counted, device="cpu", precision="fp32", batch=2)
+    volumes = list(files(counted / "samples").values())[:2]
+    with open_clouds([counted / "samples/samples.h5"], counting.data.clouds) as clouds:
+        points = [cloud.points for cloud in clouds.read(0, 2)]
+    for drawn, volume, cloud in zip(model.sample(2, counting.seed), volumes, points, strict=True):
+        np.testing.assert_array_equal(drawn.array, volume)
+        np.testing.assert_array_equal(model.points(drawn), cloud)
+        rates = model.reconstruct(drawn).array
+        assert not np.array_equal(rates, np.rint(rates))
+    inpainted = model.inpaint(drawn, np.arange(8)[:, None, None] < np.full(GRID.shape, 4)).array
+    assert np.array_equal(inpainted, np.rint(inpainted))
+
+
 def test_rates_lie_beside_the_gathered_samples(counted: Path) -> None:
     gathered = counted / "samples"
     assert files(gathered / "rates").keys() == files(gathered).keys()
@@ -251,7 +266,7 @@ def test_a_cloud_of_drawn_counts_has_their_volume(counted: Path, tmp_path: Path,
     train = (tmp_path / "none.csv", tmp_path)
     write_table(train[0], [], ["id"])
     shards = sorted((counted / "sample_shards").iterdir())
-    sample(shards, raw, counted / "grid.json", train, tmp_path / "out", counting.data.clouds, 0)
+    sample(shards, raw, counted / "grid.json", train, tmp_path / "out", counting.data.clouds)
     rows = [row for row in read_table(tmp_path / "out/samples.csv") if row["points"] != "0"]
     with open_clouds([tmp_path / "out/samples.h5"], counting.data.clouds) as clouds:
         for row, cloud in zip(rows, clouds.read(0, len(clouds)), strict=True):

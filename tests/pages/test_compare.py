@@ -256,7 +256,7 @@ def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["compare", str(a), str(b / "results"), str(c)]) == 0
     lines = [re.split(r" {3,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert ["PSNR", "higher", "31.2 dB [30.7, 31.7]", "40.0 dB [39.5, 40.5] better", "–", "–"] in lines
-    assert ["Denoiser: lowest validation loss", *["0.25 (epoch 2)"] * 2, "–"] in lines
+    assert ["Prior: lowest validation loss", *["0.25 (epoch 2)"] * 2, "–"] in lines
     assert ["sample", "1 min 15 s", "1 min 15 s", "1 min 15 s"] in lines
     assert ["samples", "look", "look", "–"] in lines
     words = "\n".join(" ".join(line) for line in lines)

@@ -135,12 +135,19 @@ def test_train_autoencoder_runs_what_its_digest_follows_with_every_term(
     assert_followed(train_autoencoder, lambda: train_autoencoder(*given, settings.machine, file))
 
 
-@pytest.mark.parametrize("process", ["flow", "ddpm"])
+@pytest.mark.parametrize(
+    "process",
+    [
+        {"process": "flow", "coupling": 4, "times": "stratified"},
+        {"process": "ddpm", "prediction": "v", "min_snr": 5.0, "times": "logit_normal"},
+    ],
+    ids=["flow", "ddpm"],
+)
 def test_train_diffusion_runs_what_its_digest_follows(
-    results: Path, tmp_path: Path, settings: Settings, process: str
+    results: Path, tmp_path: Path, settings: Settings, process: dict[str, Any]
 ) -> None:
     latents = results / "latents"
-    diffusion = settings.prior.diffusion.model_copy(update={"process": process})
+    diffusion = settings.prior.diffusion.model_copy(update=process)
     section = trained_for(settings.prior.model_copy(update={"diffusion": diffusion}), epochs=1)
     given = (latents / "train", latents / "val", latents / "scale.json", results / "autoencoder")
     places = (tmp_path / "out", tmp_path / "state", section, 0, settings.machine)

@@ -19,6 +19,8 @@ from voxgen.settings.sections import Settings
 
 CONFIG = Path(__file__).parents[2] / "config"
 OVERLAYS = sorted(path.name for path in CONFIG.glob("*.yaml") if path.name != "config.yaml")
+CONDITION = "{condition: {label: true, covariates: [age], dropped: 0.0}}"
+GUIDANCE = "{guidance: {scale: 2, interval: [0, 1]}}"
 REFRESH = "python -m voxgen.settings.loading > config/schema.json"
 
 
@@ -64,11 +66,14 @@ def test_defaults_load_with_their_values() -> None:
     given = json.loads(json.dumps(defaults()))
     assert given["autoencoder"]["kl"]["network"]["stem"] == "auto"
     given["autoencoder"]["kl"]["network"]["stem"] = [2, 2, 8]
-    del given["autoencoder"]["vq"]
+    del given["autoencoder"]["vq"], given["prior"]["transformer"]
     kl = given["autoencoder"]["kl"]
     assert kl.pop("input_noise") is kl.pop("likelihood") is kl["network"].pop("factors") is None
     kl["losses"] = {name: term for name, term in kl["losses"].items() if term is not None}
     assert set(kl["losses"]) == {"l1", "kl"}
+    for section in (given["prior"]["diffusion"], given["sampling"]):
+        for name in [name for name, value in section.items() if value is None]:
+            del section[name]
     assert settings.model_dump(mode="json") == given
 
 
@@ -86,7 +91,10 @@ def test_every_key_has_a_description_and_no_default(path: str, field: FieldInfo)
 def test_a_trained_autoencoder_says_itself_what_it_decodes() -> None:
     assert changed("autoencoder: {source: trained}\nsampling: {rates: true}").sampling.rates
     assert (
-        changed("autoencoder: {source: trained, kl: {likelihood: poisson}}").autoencoder.source == "trained"
+        changed(
+            "autoencoder: {source: trained, kl: {likelihood: poisson, equivariance: null}}"
+        ).autoencoder.source
+        == "trained"
     )
 
 
@@ -143,17 +151,56 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ("data: {synthetic: {filaments: [5, 2]}}", r"filaments: the fewest \(5\) exceed the most \(2\)"),
         (
             "autoencoder: {kl: {likelihood: poisson}}",
+            r"autoencoder\.kl\.equivariance: likelihood poisson is of whole counts, .*give null",
+        ),
+        (
+            "autoencoder: {kl: {likelihood: poisson, equivariance: null}}",
             r"autoencoder\.kl\.likelihood: poisson, but data\.grid\.method gaussian .*method: density",
         ),
         (
-            "{autoencoder: {kl: {likelihood: poisson}}, data: {grid: {method: occupancy}}}",
+            "{autoencoder: {kl: {likelihood: poisson, equivariance: null}}, "
+            "data: {grid: {method: occupancy}}}",
             r"kl\.likelihood: poisson, but data\.grid\.method occupancy stores 0 and 1",
         ),
         (
-            "data: {source: spheres, grid: {shape: [64, 64, 64]}}\nautoencoder: {kl: {likelihood: poisson}}",
+            "data: {source: spheres, grid: {shape: [64, 64, 64]}}\n"
+            "autoencoder: {kl: {likelihood: poisson, equivariance: null}}",
             r"kl\.likelihood: poisson, but volumes of data\.source spheres are no counts .* to null",
         ),
         ("sampling: {rates: true}", r"sampling\.rates: true, but no counts .*kl\.likelihood: poisson"),
+        (
+            "sampling: {condition: {label: left}}",
+            r"sampling\.condition: the prior is told nothing of its items; set prior\.condition, or this",
+        ),
+        (
+            f"sampling: {GUIDANCE}",
+            r"sampling\.guidance: the prior is told nothing",
+        ),
+        (f"prior: {CONDITION}", r"prior\.condition\.label: true, but data\.label is null"),
+        (
+            f"data: {{label: kind}}\nprior: {CONDITION}\nsampling: {{condition: {{size: 3}}}}",
+            r"sampling\.condition: size; the prior is told of label, age alone",
+        ),
+        (
+            f"data: {{label: kind}}\nprior: {CONDITION}\nsampling: {{condition: {{age: old}}}}",
+            r"sampling\.condition\.age: 'old', expected a number",
+        ),
+        (
+            f"data: {{label: kind}}\nprior: {CONDITION}\nsampling: {GUIDANCE}",
+            r"sampling\.guidance: needs a prior that was shown items without .*dropped to 0\.1, say",
+        ),
+        (
+            "sampling: {guidance: {scale: 2, interval: [0.5, 0.5]}}",
+            r"sampling\.guidance\.interval: 0\.5 to 0\.5; give the smaller first",
+        ),
+        (
+            "prior: {condition: {label: false, covariates: [], dropped: 0.1}}",
+            r"prior\.condition\.label: false, and no covariates; name some",
+        ),
+        (
+            "prior: {condition: {label: true, covariates: [age, age], dropped: 0.1}}",
+            r"prior\.condition\.covariates: age, age; name each once",
+        ),
         ("evaluation: {ssim_window: 6}", r"evaluation\.ssim_window: 6 is even"),
         ("autoencoder: {kl: {network: {channels: [], attention_levels: []}}}", "channels: empty"),
         (
@@ -197,14 +244,14 @@ def test_a_shape_that_cannot_be_halved_is_refused_with_a_remedy(axis: int) -> No
     shape = [64, 64, 64]
     shape[axis] = 42
     message = (
-        f"42 voxels along {'xyz'[axis]} .* expected 1, 4 or a multiple of 8 "
-        r"\(stem 1 x autoencoder 4 x denoiser 2\); try 40, or fewer levels"
+        f"42 voxels along {'xyz'[axis]} .* expected 1 or a multiple of 4 "
+        r"\(stem 1 x 4 between levels\); try 40, or .*factors: "
     )
     with pytest.raises(InputError, match=message):
         changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
-    shape[axis] = 40
+    shape[axis] = 44  # latents of 11 voxels, which the denoiser pads
     settings = changed(f"{{data: {{grid: {{shape: {shape}}}}}, {networks}}}")
-    assert settings.data.grid.shape[axis] == 40
+    assert settings.data.grid.shape[axis] == 44
     assert settings.autoencoder.factors(settings.data.seen_shape) == (4, 4, 4)
     assert settings.prior.chosen.network.factor == 2
 
@@ -262,11 +309,11 @@ def test_the_stem_of_itself_folds_thin_axes_whole(
 @pytest.mark.parametrize(
     ("shape", "patch", "message"),
     [
-        ([48, 48, 12], None, r"12 voxels along z .* expected 8, 16 or a multiple of 32 .* try 8, or"),
-        ([48, 48, 24], None, r"24 voxels along z .* try 16, or"),
+        ([48, 48, 12], None, r"12 voxels along z .* expected 8 or a multiple of 16 .* try 8, or"),
+        ([48, 48, 24], None, r"24 voxels along z .* try 32, or"),
         ([48, 48, 30], None, r"30 voxels along z .* try 32, or"),
-        ([6, 48, 8], None, r"6 voxels along x .* expected 2, 4 or a multiple of 8 .* try 4, or"),
-        ([48, 48, 24], [8, 8, 8], r"24 voxels along z .* 8 or a multiple of 16 \(stem 8 x autoencoder 1 x "),
+        ([6, 48, 8], None, r"6 voxels along x .* expected 2 or a multiple of 4 .* try 8, or"),
+        ([48, 48, 20], [8, 8, 8], r"20 voxels along z .* expected a multiple of 8 \(stem 8 x 1 between"),
         ([48, 48, 32], [8, 8, 12], r"patch: 12 voxels along z, expected 8 or a multiple of 16"),
     ],
 )
@@ -346,12 +393,12 @@ def test_a_turn_waits_for_the_extent_where_the_train_split_gives_the_bounds() ->
     assert changed(f"data: {{{shape}}}").data.turns_to_judge == ()
 
 
-def discriminated(shape: str, stem: str = "auto", **changes: object) -> Settings:
+def discriminated(shape: str, stem: str = "auto", equivariance: str = "null", **changes: object) -> Settings:
     adversary = {"weight": 0.1, "warmup_epochs": 0, "learning_rate": 1e-3, "channels": 8, "layers": 2}
     adversary |= {"scales": 1, "norm": "group", **changes}
     return changed(
         f"{{data: {{grid: {{shape: {shape}}}}}, autoencoder: {{kl: {{network: {{stem: {stem}}}, "
-        f"losses: {{adversarial: {adversary}}}}}}}}}"
+        f"equivariance: {equivariance}, losses: {{adversarial: {adversary}}}}}}}}}"
     )
 
 
@@ -378,6 +425,15 @@ def test_as_many_layers_of_a_discriminator_as_each_axis_carries(
         rf" carry {most} layers x scales at most; give fewer, or fold the axis whole",
     ):
         discriminated(shape, stem, layers=layers + 1, scales=scales)
+
+
+def test_a_discriminator_fits_the_smallest_that_volumes_shrink_to() -> None:
+    smaller = "{share: 0.1, smallest: 0.5}"
+    discriminated("[48, 48, 8]", equivariance=smaller, layers=3)
+    with pytest.raises(
+        InputError, match=r"but 24 voxels along x \(shrunk by kl\.equivariance\) carry 3 layers"
+    ):
+        discriminated("[48, 48, 8]", equivariance=smaller, layers=4)
 
 
 def test_axes_too_short_for_any_discriminator_are_named() -> None:
@@ -466,10 +522,10 @@ def test_factors_are_as_many_as_the_steps_between_levels(factors: str) -> None:
     [
         (
             "[4]",
-            [64, 64, 44],
-            r"44 voxels along z .* expected 1, 4 or a multiple of 8 \(stem 1 x autoencoder 4 x denoiser 2\); "
-            r"try 48, or .* or \{stem: \[1, 1, 1\], factors: \[2\]\} in autoencoder\.kl\.network, for "
-            "latents of 8 to 32 voxels",
+            [64, 64, 42],
+            r"42 voxels along z .* expected 1 or a multiple of 4 \(stem 1 x 4 between levels\); try 40, "
+            r"or \{stem: \[2, 2, 1\], factors: \[\[2, 2, 3\]\]\} in autoencoder\.kl\.network, for latents "
+            "of 8 to 32 voxels",
         ),
         (
             "[16]",
@@ -479,7 +535,7 @@ def test_factors_are_as_many_as_the_steps_between_levels(factors: str) -> None:
         (
             "[[4, 4, 3]]",
             [64, 64, 64],
-            r"64 voxels along z .* multiple of 6 .* \{stem: \[2, 2, 2\], factors: \[2\]",
+            r"64 voxels along z .* multiple of 3 .* \{stem: \[2, 2, 2\], factors: \[2\]",
         ),
         (
             "[2]",
@@ -500,6 +556,28 @@ def test_codes_that_do_not_divide_a_grid_are_refused_without_factors() -> None:
         changed("{autoencoder: {kind: vq}, data: {grid: {shape: [50, 48, 8]}}}")
 
 
+def test_a_transformer_is_a_prior_of_codes() -> None:
+    with pytest.raises(
+        InputError, match=r"prior\.kind: transformer .* but autoencoder\.kind kl has none; set"
+    ):
+        changed("prior: {kind: transformer}")
+    both = "{{autoencoder: {{kind: vq, source: {}}}, prior: {{kind: transformer}}}}"
+    assert changed(both.format("train")).prior.chosen.network.factor == 1
+    assert (
+        changed("{autoencoder: {source: some/folder}, prior: {kind: transformer}}").prior.kind
+        == "transformer"
+    )
+    with pytest.raises(InputError, match=r"head_channels 48 does not divide the width 128"):
+        changed("prior: {transformer: {network: {head_channels: 48}}}")
+
+
+@pytest.mark.parametrize("given", ["temperature: 0.0", "temperature: -1.0", "top_k: 0"])
+def test_draws_of_codes_have_bounds(given: str) -> None:
+    name, _, value = given.partition(": ")
+    with pytest.raises(InputError, match=rf"sampling\.{name}: .*{value}"):
+        changed(f"sampling: {{{given}}}")
+
+
 def test_a_patch_beyond_the_grid_is_refused() -> None:
     with pytest.raises(InputError, match=r"autoencoder\.patch: 64 voxels along x, but volumes have 48"):
         changed("autoencoder: {patch: [64, 16, 8]}")
@@ -510,14 +588,76 @@ def test_more_steps_than_the_process_has_are_refused() -> None:
     assert changed(f"{{{ddpm.format(1000)}}}").sampling.steps == 1000
     with pytest.raises(InputError, match=r"sampling\.steps: 1001, but the process has 1000 steps"):
         changed(f"{{{ddpm.format(1001)}}}")
-    assert changed("{sampling: {steps: 1001}}").prior.chosen.most_steps is None
+    assert changed("{sampling: {steps: 1001}}").sampling.steps == 1001
+
+
+@pytest.mark.parametrize(
+    ("diffusion", "sampling", "message"),
+    [
+        ("process: ddpm", "sampler: ddpm, steps: 119", r"fewer than 120 of sampler ddpm .*give 120 or more"),
+        ("process: ddpm", "sampler: ddim, eta: 0.5, steps: 68", r"fewer than 69 of sampler ddim"),
+        ("process: ddpm, schedule: linear", "steps: 19", r"fewer than 20 of sampler heun"),
+        (
+            "process: flow",
+            "sampler: pndm, steps: 50",
+            r"sampler: pndm, .*flow leaves .*expected one of euler,",
+        ),
+        (
+            "process: ddpm, prediction: v, zero_snr: true",
+            "sampler: pndm, steps: 50",
+            r"sampler: pndm, .*zero_snr leaves .*expected one of euler,",
+        ),
+        (
+            "process: ddpm, schedule: cosine",
+            "sampler: heun, steps: 50",
+            r"sampler: heun, .*cosine, epsilon leaves .*expected one of ddpm, or .*prediction: v or x0",
+        ),
+        ("process: flow", "eta: 0.5", r"sampling\.eta: 0\.5, but sampler heun has none; .*sampler: ddim"),
+        (
+            "coupling: 32",
+            "sampler: sde, steps: 50",
+            r"sampler: sde, .*coupling ties them; expected one of euler,",
+        ),
+        ("coupling: 32", "sampler: ddim, eta: 1.0, steps: 150", r"sampler: ddim, .*coupling .*without eta"),
+        ("process: flow, prediction: v", "", r"diffusion\.prediction: v, but process flow has none; .*ddpm"),
+        ("process: flow, zero_snr: true", "", r"zero_snr: True, but process flow has none"),
+        ("process: ddpm, coupling: 8", "", r"coupling: 8, but process ddpm has none; .*process: flow"),
+        ("process: ddpm, zero_snr: true", "", r"zero_snr: true, but .*epsilon.* set prediction: v or x0"),
+        (
+            "process: ddpm, prediction: v, zero_snr: true, min_snr: 5.0",
+            "",
+            r"zero_snr: true, but min_snr: 5\.0 gives .*no weight.* set one of them to null",
+        ),
+        ("coupling: 1", "", r"coupling: .*greater than or equal to 2"),
+    ],
+)
+def test_processes_and_samplers_that_do_not_suit_are_refused(
+    diffusion: str, sampling: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        changed(f"{{prior: {{diffusion: {{{diffusion}}}}}, sampling: {{{sampling}}}}}")
+
+
+def test_a_sampler_of_a_prior_from_elsewhere_is_judged_by_its_folder() -> None:
+    elsewhere = "autoencoder: {source: here}, prior: {source: there}, sampling: {sampler: pndm, steps: 30}"
+    assert changed(f"{{{elsewhere}}}").sampling.sampler == "pndm"
+
+
+def test_a_process_with_its_keys_null_is_stored_as_it_was_before_them() -> None:
+    assert set(load_settings(defaults()).prior.model_dump()["diffusion"]) == {
+        "process",
+        "network",
+        "training",
+    }
 
 
 @pytest.mark.parametrize("process", ["flow", "ddpm"])
 def test_fewer_steps_than_the_spread_of_latents_needs_are_refused(process: str) -> None:
     overlay = f"prior: {{diffusion: {{process: {process}}}}}, sampling: "
     assert changed(f"{{{overlay}{{steps: 5}}}}").sampling.steps == 5
-    with pytest.raises(InputError, match=r"sampling\.steps: 4, but with fewer than 5 .* 3 %; give 5 or more"):
+    with pytest.raises(
+        InputError, match=r"sampling\.steps: 4, but with fewer than 5 of sampler heun .* 3 %; give 5 or more"
+    ):
         changed(f"{{{overlay}{{steps: 4}}}}")
 
 

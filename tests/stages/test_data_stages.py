@@ -177,6 +177,18 @@ def test_bad_clouds_stop_or_are_listed(tmp_path: Path) -> None:
     assert len(read_table(tmp_path / "split.csv")) == 7
 
 
+def test_covariates_come_into_the_index_and_one_that_is_nowhere_is_refused(tmp_path: Path) -> None:
+    extras = {"truth/turns": (np.array([3, 1, 4]), None), "truth/other": (np.zeros(3), None)}
+    form = Form("stacked", "pc", "nm", np.dtype(np.float64))
+    write_clouds(tmp_path / "a.h5", some_clouds(3), form, extras)
+    raw, index = [tmp_path / "a.h5"], tmp_path / "index.csv"
+    index_clouds(raw, "a", index, READING, None, None, None, ("truth/turns",))
+    found = [json.loads(row["attributes"]) for row in read_table(index)]
+    assert found == [{"truth/turns": turns} for turns in (3, 1, 4)]
+    with pytest.raises(InputError, match=r"no 'truth/twists'.*correct data\.label, data\.covariates"):
+        index_clouds(raw, "a", index, READING, None, None, None, ("truth/twists",))
+
+
 def test_splits_do_not_depend_on_the_order_of_files(tmp_path: Path) -> None:
     clouds = some_clouds()
     parts = [indexed(tmp_path, clouds[:5], "a")[1], indexed(tmp_path, clouds[5:], "b", "stacked")[1]]

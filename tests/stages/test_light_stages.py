@@ -16,6 +16,7 @@ LIGHT_STAGES = (
     "index_clouds",
     "prepare_volumes",
     "split_clouds",
+    "ask_conditions",
     "fix_grid",
     "voxelize",
     "collect_voxels",
@@ -29,6 +30,7 @@ LIGHT_STAGES = (
     "summarise",
     "check_verdict",
     "report",
+    "pack_model",
 )
 SETTINGS = [f"voxgen.settings.{path.stem}" for path in Path(voxgen.settings.__path__[0]).glob("[a-z]*.py")]
 
@@ -53,6 +55,10 @@ def test_figures_do_without_torch_and_pyplot() -> None:
 def test_settings_do_without_torch() -> None:
     assert len(SETTINGS) >= 3
     assert heavy_after(*SETTINGS) == []
+
+
+def test_the_package_does_without_torch_until_a_model_is_loaded() -> None:
+    assert heavy_after("voxgen") == []
 
 
 def test_network_stages_are_seen_as_heavy() -> None:

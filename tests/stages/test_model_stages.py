@@ -250,7 +250,7 @@ def test_clouds_of_integer_input_are_floats(results: Path, tmp_path: Path, setti
     train = (results.parent / "absent.csv", results.parent)
     write_table(train[0], [], ["id"])
     as_found = settings.data.clouds
-    sample(shards, [tmp_path / "raw.h5"], results / "grid.json", train, tmp_path / "out", as_found, 0)
+    sample(shards, [tmp_path / "raw.h5"], results / "grid.json", train, tmp_path / "out", as_found)
     with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:
         assert clouds.form.dtype == np.float32
         assert min(cloud.points.min() for cloud in clouds.read(0, len(clouds))) < 0
@@ -267,7 +267,7 @@ def test_clouds_of_stacks_of_several_sizes_are_padded(
     train = (results.parent / "absent.csv", results.parent)
     write_table(train[0], [], ["id"])
     as_found = settings.data.clouds
-    sample(shards, raw, results / "grid.json", train, tmp_path / "out", as_found, 0)
+    sample(shards, raw, results / "grid.json", train, tmp_path / "out", as_found)
     rows = read_table(tmp_path / "out" / "samples.csv")
     with open_clouds([tmp_path / "out" / "samples.h5"], as_found) as clouds:
         assert clouds.form.layout == "padded"
@@ -354,7 +354,7 @@ def test_volume_batches_depend_on_epoch_and_items_alone(
     kept, read = (VolumeBatches(volumes, objective, both, None, 0, "train") for volumes in stored)
     batch = kept.batch(np.array([4, 0, 2]), epoch=3)
     shapes = {name: part.shape for name, part in batch.items()}
-    assert shapes == {"volume": (3, 1, 8, 8, 8), "noise": (3, 2, 4, 4, 1)}
+    assert shapes == {"volume": (3, 1, 8, 8, 8), "noise": (3, 2, 4, 4, 1), "latent_size": (3, 3)}
     alone = read.batch(np.array([2]), epoch=3)
     assert alone["volume"].equal(batch["volume"][2:])
     assert alone["noise"].equal(batch["noise"][2:])

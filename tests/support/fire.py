@@ -8,19 +8,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import torch
 
+from conditioned import conditioned, told_latents
 from conftest import trained_for
 from voxgen.settings.autoencoder import AutoencoderSettings, InputNoise
 from voxgen.settings.losses import Adversary
+from voxgen.settings.prior import PriorSettings
 from voxgen.settings.sections import Settings
+from voxgen.stages.encode_latents import encode_latents
+from voxgen.stages.scale_factor import scale_factor
 from voxgen.stages.train_autoencoder import train_autoencoder
 from voxgen.stages.train_diffusion import train_diffusion
 from voxgen.training.engine import Engine
 
-TRAININGS = ("autoencoder", "adversarial", "codes", "prior")  # adversarial: with a discriminator
+TRAININGS = ("autoencoder", "adversarial", "codes", "prior", "told", "transformer")  # told: with conditions
+PRIORS = TRAININGS[-3:]
 ADVERSARY = {"weight": 0.1, "warmup_epochs": 1, "learning_rate": 1e-3, "channels": 4, "layers": 1}
 ADVERSARY |= {"scales": 1, "norm": "instance"}
 MODEL = {"model.safetensors", "config.json", "history.csv"}
@@ -59,7 +65,7 @@ class Fired:
         minutes = {"checkpoint_minutes": self.checkpoint_minutes, "max_minutes": self.max_minutes}
         machine = self.settings.machine.model_copy(update=minutes)
         lengths = {"epochs": EPOCHS, "schedule_epochs": EPOCHS}
-        section = self.settings.prior if self.training == "prior" else self._autoencoder()
+        section = self._prior() if self.training in PRIORS else self._autoencoder()
         arguments: dict[str, Any] = {
             "out": self.model,
             "state": self.state,
@@ -67,7 +73,7 @@ class Fired:
             "seed": self.settings.seed,
             "machine": machine,
         }
-        if self.training != "prior":
+        if self.training not in PRIORS:
             arguments |= {
                 name: (self.voxels / f"{name}.csv", self.voxels / name) for name in ("train", "val")
             }
@@ -79,10 +85,32 @@ class Fired:
                 train_autoencoder(**arguments)
             return
         latents = self.made / "latents"
+        if self.training == "told":
+            latents = self.folder / "latents"
+            latents = latents if latents.exists() else told_latents(self.made / "latents", latents)
         train_diffusion(
             *(latents / "train", latents / "val", latents / "scale.json", self.made / "autoencoder"),
             **arguments,
         )
+
+    def encode_volumes(self, folder: Path) -> None:
+        """Leave the trained autoencoder and what it makes of the volumes in a folder, for a prior."""
+        copytree(self.model, folder / "autoencoder")
+        described = self.voxels / "grid.json", self.voxels / "intensity.json"
+        symmetries = self.settings.data.flips, self.settings.data.rotations
+        for split in ("train", "val"):
+            volumes = self.voxels / f"{split}.csv", self.voxels / split
+            out = folder / "latents" / split
+            encode_latents(
+                split, volumes, *described, folder / "autoencoder", out, *symmetries, self.settings.machine
+            )
+        scale_factor(folder / "latents/train", folder / "latents/scale.json", "draw")
+
+    def _prior(self) -> PriorSettings:
+        if self.training == "told":
+            return conditioned(self.settings).prior
+        kind = "transformer" if self.training == "transformer" else "diffusion"
+        return self.settings.prior.model_copy(update={"kind": kind})
 
     def _autoencoder(self) -> AutoencoderSettings:
         section = self.settings.autoencoder

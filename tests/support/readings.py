@@ -124,6 +124,7 @@ def _indexed(settings: Settings, files: Mapping[str, list[str]], out: Path) -> R
     for name, raw in files.items():
         parts.append(out / f"{name}.csv")
         given = {"raw": [Path(file) for file in raw], "name": name, "out": parts[-1], "settings": data.clouds}
+        given |= {"covariates": data.covariates}
         _call(index_clouds, given, label=data.label, group=data.split.group, stratify=data.split.stratify)
     _split(settings, parts, out)
     with open_clouds([Path(file) for file in next(iter(files.values()))], data.clouds) as clouds:

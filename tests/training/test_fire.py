@@ -42,8 +42,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory, voxels: Path, results: Path,
     """All trainings, not interrupted."""
     folder = tmp_path_factory.mktemp("whole")
     fired = {name: Fired(name, voxels, results, folder / name, settings) for name in TRAININGS}
+    fired["transformer"] = replace(fired["transformer"], made=folder / "made_of_codes")
     for each in fired.values():
         each.train()
+        if each.training == "codes":
+            each.encode_volumes(folder / "made_of_codes")
     return fired
 
 

@@ -66,6 +66,21 @@ def test_what_is_no_matrix_takes_the_steps_of_adamw_bit_for_bit() -> None:
     assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
 
 
+def test_tables_take_the_steps_of_adamw_whatever_their_shape() -> None:
+    torch.manual_seed(0)
+    table, kernel = (nn.Parameter(torch.randn(LEAST, LEAST)) for _ in range(2))
+    theirs = nn.Parameter(table.detach().clone())
+    optimizers = Muon([table, kernel], 0.01, 0.0, [table]), torch.optim.AdamW([theirs], 0.01, weight_decay=0)
+    table.grad = torch.randn_like(table)
+    theirs.grad, kernel.grad = table.grad.clone(), table.grad.clone()
+    before = kernel.detach().clone()
+    for optimizer in optimizers:
+        optimizer.step()
+    torch.testing.assert_close(table, theirs)
+    direction = orthogonal([(1 - MOMENTUM**2) * kernel.grad[None]])[0][0]
+    torch.testing.assert_close(kernel, before - 0.01 * RMS * LEAST**0.5 * direction)
+
+
 def test_a_step_of_a_kernel_goes_along_nesterovs_momentum_with_the_size_of_a_step_of_adamws() -> None:
     torch.manual_seed(0)
     kernel = nn.Parameter(torch.randn(16, 4, 3, 3, 1))

@@ -95,9 +95,9 @@ def test_unknown_key(project):
 def test_shape_that_the_factors_do_not_divide(project):
     assert_refused(
         project,
-        {"data": {"grid": {"shape": [18, 16, 8]}}},
-        "data.grid.shape: 18 voxels along x",
-        "expected 1, 2 or a multiple of 4",
+        {"data": {"grid": {"shape": [17, 16, 8]}}},
+        "data.grid.shape: 17 voxels along x",
+        "expected 1 or a multiple of 2",
         "try 16",
     )
 

@@ -17,6 +17,7 @@ from snakemake.iocontainers import Wildcards
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
 from adapter import arguments
+from voxgen.io.files import write_json
 from voxgen.settings.loading import canonical, load_settings
 from voxgen.settings.machine import Machine
 
@@ -26,6 +27,7 @@ SOURCES = {
     "scans": {"source": "decathlon", "scans": {"task": "Task04_Hippocampus"}},
     "spheres": {"source": "spheres", "spheres": {"radius": [1.0, 2.0]}},
 }
+TOLD = {"label": True, "covariates": ["truth/length"], "dropped": 0.1}
 SCRIPTS = {path.stem for path in (ROOT / "workflow/scripts").glob("*.py")} - {"adapter"}
 
 
@@ -64,7 +66,9 @@ def job_of(rule: Any, names: dict[str, Any]) -> SimpleNamespace:
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, SimpleNamespace]]:
     """A job of each rule, for each kind of source."""
-    return {name: jobs(tmp_path_factory.mktemp(name), data=data) for name, data in SOURCES.items()}
+    found = {name: jobs(tmp_path_factory.mktemp(name), data=data) for name, data in SOURCES.items()}
+    told = {"data": {"label": "truth/filaments"}, "prior": {"condition": TOLD}}
+    return {**found, "told": jobs(tmp_path_factory.mktemp("told"), **told)}
 
 
 @pytest.fixture(params=sorted(SCRIPTS))
@@ -134,9 +138,8 @@ def test_a_stage_follows_what_makes_its_inputs(
 
 
 def test_what_a_stage_follows_depends_on_the_settings(tmp_path: Path) -> None:
-    for name in ("config.json", "model.safetensors"):
-        (tmp_path / "trained").mkdir(exist_ok=True)
-        (tmp_path / "trained" / name).touch()
+    write_json(tmp_path / "trained/config.json", MODELS["trained"])
+    (tmp_path / "trained/model.safetensors").touch()
     read = jobs(tmp_path, data={"grid": {"bounds": "train"}}, autoencoder={"source": "trained"})
     assert read["fix_grid"].followed == ["index_clouds", "split_clouds"]
     assert read["encode_latents"].followed == ["collect_voxels"]
@@ -157,7 +160,11 @@ LISTED = {"source": "nifti", "files": {"a": "list.csv"}}
 NOT_OF_CLOUDS = {"simulate", "fix_grid"}
 NOT_OF_SCANS = {"simulate_spheres", "fix_grid", "download"}
 OF_TRAINED = {"encode_latents", "scale_factor", "train_diffusion", "draw_samples", "sample"}
-OF_SCORES = {"evaluate_samples", "plot_spectrum", "summarise", "report", "check_verdict"}
+OF_SCORES = {"evaluate_samples", "plot_spectrum", "summarise", "report", "check_verdict", "pack_model"}
+MODELS = {
+    "trained": {"kind": "autoencoder", "grid": {"shape": [16, 16, 8]}},
+    "prior": {"kind": "prior"},
+}
 BROUGHT = {  # the data, what is replaced, and what does not follow it
     "a raw file": (CLOUDS, "a{1}.h5", NOT_OF_CLOUDS),
     "a raw file of another name": (CLOUDS, "b.h5", NOT_OF_CLOUDS | {"index_clouds", "voxelize"}),
@@ -182,11 +189,10 @@ def brought(tmp_path: Path) -> Path:
         "task/dataset.json": json.dumps(listed),
         "list.csv": "path\ntask/imagesTr/one.nii\n",
         **dict.fromkeys(("weights.pth", "resnet.pth"), "PK"),
+        **{f"{folder}/config.json": json.dumps(config) for folder, config in MODELS.items()},
     }
-    models = (
-        f"{folder}/{file}" for folder in ("trained", "prior") for file in ("config.json", "model.safetensors")
-    )
-    others = ("a{1}.h5", "b.h5", "task/imagesTr/one.nii", *models)
+    weights = (f"{folder}/model.safetensors" for folder in MODELS)
+    others = ("a{1}.h5", "b.h5", "task/imagesTr/one.nii", *weights)
     for name, content in {**contents, **dict.fromkeys(others, "")}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)

@@ -56,6 +56,21 @@ def test_a_run_leaves_volumes_clouds_scores_and_a_report(finished):
     assert "<table" in (results / "report.html").read_text()
 
 
+def test_a_finished_run_is_packed_into_one_folder(copy):
+    assert copy.stale("results/model") == {"pack_model": 1}
+    result = copy.run("--cores", "1", "results/model")
+    assert result.returncode == 0, result.stdout
+    folder = copy.folder / "results" / "model"
+    assert "# Volumes like those of synthetic" in (folder / "README.md").read_text()
+    assert {path.name for path in folder.glob("[!.]*")} == {
+        "README.md",
+        "config.json",
+        "autoencoder",
+        "prior",
+    }
+    assert not copy.stale("results/model")
+
+
 def test_snakemakes_own_report_has_our_captions(copy):
     result = copy.run("--report", "snakemake.html")
     assert result.returncode == 0, result.stdout

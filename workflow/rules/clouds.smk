@@ -32,6 +32,7 @@ rule index_clouds:
         science=science(
             "index_clouds",
             "data.label",
+            "data.covariates",
             "data.split.group",
             "data.split.stratify",
             settings="data.clouds",

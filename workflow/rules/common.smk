@@ -25,6 +25,7 @@ from voxgen.sources.decathlon import read_task
 from voxgen.sources.pretrained import perceptual_weights
 from voxgen.sources.raw_files import (
     LISTS,
+    condition_table,
     model_folder,
     raw_sources,
     source_files,
@@ -308,6 +309,9 @@ with refusals():
     WEIGHTS = weights_files(SETTINGS.evaluation.medicalnet, "evaluation.medicalnet")
     MEDICALNET = list(map(plain_path, WEIGHTS))
     PERCEPTUAL = list(map(plain_path, perceptual_weights(SETTINGS.autoencoder)))
+    CONDITION_TABLE = list(
+        map(plain_path, condition_table(SETTINGS.sampling.condition))
+    )
 SOURCE = SETTINGS.data.source
 MAKES_CLOUDS = SETTINGS.data.makes_clouds
 SIDECARS = found_sidecars()
@@ -319,6 +323,8 @@ SAMPLE_SHARDS = shards(MACHINE.sample_shards)
 SPLITS = ("train", "val", "test")
 TRAIN, VAL, TEST = map(split_files, SPLITS)
 TRAIN_LATENTS, VAL_LATENTS = map(latent_files, ("train", "val"))
+ASKED = "results/conditions/asked.csv" if SETTINGS.prior.condition else []
+CONDITIONS = "results/evaluation/conditions.json" if ASKED else []
 MODELS = ("autoencoder", "prior")
 with refusals(f"; paths start at {Path.cwd()}"):
     AUTOENCODER, PRIOR = map(trained_model, MODELS)

@@ -3,7 +3,7 @@
 
 
 rule train_diffusion:
-    """Train the denoiser on cached latents; run again after a kill, it goes on where it was."""
+    """Train the prior on cached latents; run again after a kill, it goes on where it was."""
     input:
         train=TRAIN_LATENTS,
         val=VAL_LATENTS,
@@ -37,6 +37,7 @@ rule draw_samples:
         prior=PRIOR,
         scale="results/latents/scale.json",
         grid="results/voxels/grid.json",
+        asked=ASKED,
     output:
         folder=directory("results/sample_shards/{shard}"),
         manifest="results/sample_shards/{shard}/manifest.csv",
@@ -80,6 +81,6 @@ rule sample:
     benchmark:
         "results/benchmarks/sample.tsv"
     params:
-        science=science("sample", "seed", settings="data.clouds"),
+        science=science("sample", "data.label", settings="data.clouds"),
     script:
         "../scripts/sample.py"

@@ -97,6 +97,7 @@ rule report:
         reconstruction="results/evaluation/reconstruction.json",
         scores="results/evaluation/samples.json",
         memorisation="results/evaluation/memorisation.json",
+        conditions=CONDITIONS,
         samples="results/samples",
         preview="results/samples/preview.png",
         splits=expand("results/voxels/{split}.csv", split=SPLITS),

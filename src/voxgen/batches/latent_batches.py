@@ -11,8 +11,9 @@ from voxgen.batches.conditions import read_conditions
 from voxgen.batches.stacking import Item, stacked
 from voxgen.io.files import read_table
 from voxgen.io.latent_shards import read_latents
-from voxgen.models.objective import Address, Objective, Purpose
+from voxgen.models.objective import Address, Draws, Objective, Purpose
 from voxgen.models.whitening import Whitening
+from voxgen.randomness import order
 
 
 class Latents:
@@ -55,16 +56,53 @@ class LatentBatches:
         self._latents, self._objective = latents, objective
         self._seed = seed
         self._purpose = purpose
+        self._epoch = _Epoch(-1, np.arange(0))
 
     def __len__(self) -> int:
         return len(self._latents)
 
     def batch(self, items: NDArray[np.int64], epoch: int) -> dict[str, Tensor]:
         """The batch of the given items, by name."""
-        return stacked([self._item(int(item), epoch) for item in items])
+        if epoch != self._epoch.number:
+            number = len(self._latents)
+            trains = self._purpose == "train"
+            self._epoch = _Epoch(epoch, order(number, self._seed, epoch) if trains else np.arange(number))
+        return stacked([self._item(int(item)) for item in items])
 
-    def _item(self, item: int, epoch: int) -> Item:
-        address = Address(self._seed, self._purpose, epoch, item)
-        latent = self._latents.draw(item, address.generator("latent"))
-        draws = self._objective.draws(self._latents.shape, address)
+    def _item(self, item: int) -> Item:
+        latent, draws = self._drawn(item)
+        partner = self._partner(item)
+        if partner != item:
+            _, draws = self._drawn(partner)
         return {"latent": latent, **self._latents.conditions.of(item), **draws}
+
+    def _drawn(self, item: int) -> tuple[NDArray[np.float32], Draws]:
+        place = int(self._epoch.places[item])
+        address = Address(self._seed, self._purpose, self._epoch.number, item, place)
+        latent = self._latents.draw(item, address.generator("latent"))
+        return latent, self._objective.draws(self._latents.shape, address)
+
+    def _partner(self, item: int) -> int:
+        """Whose draws an item is given: found for all that are coupled with it, whoever asks for one."""
+        if self._objective.coupled is None:
+            return item
+        if item not in self._epoch.partners:
+            group = self._epoch.group(item, self._objective.coupled)
+            latents, draws = zip(*map(self._drawn, group), strict=True)
+            partners = group[self._objective.partners(latents, draws)]
+            self._epoch.partners |= dict(zip(group.tolist(), partners.tolist(), strict=True))
+        return self._epoch.partners[item]
+
+
+class _Epoch:
+    """The order of one epoch, the place of each item in it, and the partners that were found."""
+
+    def __init__(self, number: int, ordered: NDArray[np.int64]) -> None:
+        self.number, self._ordered = number, ordered
+        self.places = np.argsort(ordered)
+        self.partners: dict[int, int] = {}
+
+    def group(self, item: int, most: int) -> NDArray[np.int64]:
+        """The items that are coupled with one: runs of the order, cut as batches of `most` are."""
+        groups = np.array_split(self._ordered, -(-len(self._ordered) // most))
+        return next(group for group in groups if item in group)

@@ -90,6 +90,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     importing.add_argument("arguments", nargs="+", metavar="FILE OUT KEY=VALUE", help="see above")
     importing.set_defaults(run=_import_checkpoint)
+    sample = commands.add_parser(
+        "sample",
+        help="draw new volumes of a trained model",
+        description="Draw new volumes of a trained model into a folder, as the workflow does: NIfTI, "
+        "samples.csv, and samples.h5 where the data are clouds.",
+    )
+    sample.add_argument("folder", type=Path, metavar="RESULTS", help="of a run, or a copy of results/model")
+    sample.add_argument(
+        "-n", "--number", type=int, default=1, metavar="N", help="volumes to draw (default: 1)"
+    )
+    sample.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder to write into")
+    sample.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the draws (default: 0)")
+    sample.add_argument("--first", type=int, default=0, metavar="I", help="index of the first (default: 0)")
+    sample.add_argument("--steps", type=int, metavar="N", help="of the sampler (default: those of the run)")
+    sample.add_argument(
+        "--condition",
+        nargs="+",
+        metavar="WHAT",
+        help="what they are to be, of a model with conditions: a class, or NAME=NUMBER",
+    )
+    sample.set_defaults(run=_sample)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -146,3 +167,19 @@ def _import_checkpoint(given: argparse.Namespace) -> None:
 
     for line in import_checkpoint(given.arguments):
         print(line)
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    return (name, value) if equals else ("label", text)
+
+
+def _sample(given: argparse.Namespace) -> None:
+    from voxgen.cli.sample_model import sample_model
+
+    changes = {} if given.steps is None else {"steps": given.steps}
+    condition = None if given.condition is None else dict(_named(text) for text in given.condition)
+    for line in sample_model(
+        given.folder, given.out, given.number, given.seed, given.first, changes, condition
+    ):
+        print(line, flush=True)

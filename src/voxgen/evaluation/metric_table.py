@@ -22,7 +22,7 @@ WHOLE = "over the whole volume; empty space raises it"
 MEAN_ERROR = "mean over the whole volume, network range"
 RELATIVE = "relative difference of the mean "
 GRADIENT = "gradient over intensity; below 0: blurred"
-LONGER = "train the denoiser for longer; if the ceiling is as far off, the autoencoder first"
+LONGER = "train the prior for longer; if the ceiling is as far off, the autoencoder first"
 NEAR_TEST = "fails beyond {0:.3g} % more or less than in test volumes"
 
 

@@ -38,7 +38,7 @@ PERCENTILES = (10, 90)  # shown of one number per volume: what is rare is missin
 DRIFT = 0.05  # relative deviation of the latents' standard deviation that is reported
 TOO_NARROW = (
     "narrower than the training latents: the denoiser is undertrained, the sampler takes too few steps, "
-    "or it clips its predictions (clip_sample)"
+    "it clips its predictions (clip_sample), or latents are rounded to codes (prior.kind transformer)"
 )
 TOO_WIDE = (
     "wider than the training latents: the sampler takes too few steps, the denoiser is undertrained, "

@@ -57,9 +57,10 @@ def save_preview(
     spacing: Sequence[float],
     unit: str,
     quantity: Quantity = "counts in a voxel",
+    titles: Sequence[str] = (),
 ) -> None:
     """Write the PNG of `draw_preview`."""
-    save(path, draw_preview(real, generated, spacing, unit, quantity))
+    save(path, draw_preview(real, generated, spacing, unit, quantity, titles))
 
 
 def draw_preview(
@@ -68,10 +69,12 @@ def draw_preview(
     spacing: Sequence[float],
     unit: str,
     quantity: Quantity,
+    titles: Sequence[str] = (),
 ) -> Figure:
     """Real volumes above generated ones, each seen along z and, if thick enough, along y.
 
-    `spacing` is the edge of a voxel along x, y, z in `unit`. Shows at most COLUMNS of each.
+    `spacing` is the edge of a voxel along x, y, z in `unit`. Shows at most COLUMNS of each, under
+    `titles` where there are some.
     """
     real, generated = real[:COLUMNS], generated[:COLUMNS]
     shape = np.array((real or generated)[0].shape)
@@ -91,6 +94,8 @@ def draw_preview(
             show(axes, view(volume, axis), scale)
             if row == column == 0:
                 scale_bar(axes, size[0], unit)
+            if row == 0 and titles:
+                axes.set_title(titles[column], fontsize=8, pad=2)
         sheet.label(row, name if axis == "z" else "side")
     sheet.bar(scale, quantity, 0, len(rows))
     shown = "central slices" if view is central_slice else scale.projections

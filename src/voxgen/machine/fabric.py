@@ -15,7 +15,7 @@ from torch import distributed, nn
 
 from voxgen.errors import InputError
 from voxgen.machine.memory import keep_freed_memory
-from voxgen.settings.machine import Machine
+from voxgen.settings.machine import Inference, Machine
 
 log = logging.getLogger(__name__)
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -33,7 +33,7 @@ class _Autocast(MixedPrecision):
         return data
 
 
-def launch(machine: Machine) -> lightning_fabric.Fabric:
+def launch(machine: Inference) -> lightning_fabric.Fabric:
     """Fabric on one device, with the machine's precision and threads.
 
     Raises:
@@ -119,7 +119,7 @@ def synchronised(module: M, fabric: lightning_fabric.Fabric) -> M:
     return converted
 
 
-def _device(machine: Machine) -> str:
+def _device(machine: Inference) -> str:
     torch.set_num_threads(machine.threads)
     has_gpu = torch.cuda.is_available()
     if machine.device == "cuda" and not has_gpu:
@@ -130,7 +130,7 @@ def _device(machine: Machine) -> str:
     return "cpu"
 
 
-def _precision(machine: Machine, device: str) -> Precision:
+def _precision(machine: Inference, device: str) -> Precision:
     chosen = machine.precision if machine.precision != "auto" else fastest(device)
     log.info("device %s, %s, %d threads", device, chosen, torch.get_num_threads())
     if chosen == "fp32":

@@ -20,7 +20,7 @@ from voxgen.models.first_stage.tiled import Tiled
 from voxgen.models.folder import WEIGHTS, read_model_config, weights_digest
 from voxgen.models.kinds import build_first_stage
 from voxgen.models.whitening import Whitening
-from voxgen.settings.machine import Machine
+from voxgen.settings.machine import Inference
 from voxgen.volumes.grid import Grid
 from voxgen.volumes.intensity import Intensity
 
@@ -98,8 +98,12 @@ class Codec:
         """Volumes (B, X, Y, Z) in the network's range from whitened latents."""
         return self.autoencoder.decode(self.whitening.unwhiten(z_BCXYZ))
 
+    def decode_stored(self, z_BCXYZ: Array) -> Array:
+        """Volumes (B, X, Y, Z) in stored units from whitened latents; where counts are drawn, their rates."""
+        return self.autoencoder.intensity.from_network(self.decode(z_BCXYZ))
 
-def load_autoencoder(folder: Path, machine: Machine) -> Autoencoder:
+
+def load_autoencoder(folder: Path, machine: Inference) -> Autoencoder:
     """Build the first stage that a folder describes and load its weights.
 
     Raises:

@@ -1,6 +1,6 @@
 """What every first stage and every prior offers, whatever its kind.
 
-Shapes: B batch, C channels, X Y Z grid, x y z latent axes.
+Shapes: B batch, C channels, X Y Z grid, x y z latent axes, K codes.
 """
 
 from abc import ABC, abstractmethod
@@ -11,8 +11,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from voxgen.errors import InputError
 from voxgen.models.layers import lay_out
 from voxgen.models.objective import Objective
+from voxgen.models.vocabulary import Vocabulary
+from voxgen.models.whitening import Whitening
 from voxgen.volumes.intensity import Intensity
 
 
@@ -81,15 +84,59 @@ class Prior(Model):
 
     Attributes:
         latent_shape: (C, x, y, z).
+        vocabulary: what it is told of items; None: nothing.
     """
 
     latent_shape: tuple[int, ...]
+    vocabulary: Vocabulary | None = None
+
+    def over(self, whitening: Whitening, vectors_KC: Tensor | None) -> Self:
+        """The same, to be trained on the latents of a first stage, where it matters to it which these are.
+
+        They are whitened so, and rounded to these vectors where it has codes (`codebook.read_vectors`).
+        """
+        return self
 
     @abstractmethod
     def sample(
-        self, indices: Sequence[int], seed: int, sampling: Mapping[str, Any], purpose: str = "sample"
+        self,
+        indices: Sequence[int],
+        seed: int,
+        sampling: Mapping[str, Any],
+        given: Mapping[str, Tensor] | None = None,
+        purpose: str = "sample",
     ) -> Tensor:
         """Whitened latents (B, C, x, y, z), one per index, which seed, purpose and index decide.
 
-        `sampling` is a section of that name (see settings), plain, or what of it the kind needs.
+        `sampling` is a section of that name (see settings), plain, or what of it the kind needs. `given` is
+        what the prior is told of each, as in a batch: "label" (B,), a number of a class, and "covariate
+        NAME" (B,); what is missing is unknown to it.
+
+        Raises:
+            InputError: a prior of this kind cannot be sampled so.
         """
+
+    def refuse(self, sampling: Mapping[str, Any]) -> None:
+        """Let no section `sampling` pass, plain, of which nothing good would come.
+
+        Raises:
+            InputError: says what would do.
+        """
+
+    def inpaint(
+        self,
+        known_BCxyz: Tensor,
+        keep_xyz: Tensor,
+        indices: Sequence[int],
+        seed: int,
+        sampling: Mapping[str, Any],
+        given: Mapping[str, Tensor] | None = None,
+    ) -> Tensor:
+        """The same, but where `keep_xyz` (booleans) is true they are the known ones (B, C, x, y, z).
+
+        Raises:
+            InputError: this kind of prior cannot.
+        """
+        raise InputError(
+            f"inpaint: a prior of kind {type(self).__name__} draws whole latents; take one of kind diffusion"
+        )

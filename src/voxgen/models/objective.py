@@ -1,7 +1,7 @@
 """What a training minimises: the interface between the loop and the networks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,10 +32,13 @@ class Turn:
 
 
 class Address:
-    """Where the random draws of one item in one epoch of a training or a validation come from."""
+    """Where the random draws of one item in one epoch of a training or a validation come from.
 
-    def __init__(self, seed: int, purpose: Purpose, epoch: int, item: int) -> None:
-        self.seed, self.purpose, self.epoch, self.item = seed, purpose, epoch, item
+    `place` is the item's in the order of the epoch, whose runs are batches.
+    """
+
+    def __init__(self, seed: int, purpose: Purpose, epoch: int, item: int, place: int = 0) -> None:
+        self.seed, self.purpose, self.epoch, self.item, self.place = seed, purpose, epoch, item, place
         self._generators: dict[str, np.random.Generator] = {}
 
     def generator(self, name: str) -> np.random.Generator:
@@ -53,12 +56,17 @@ class Objective(nn.Module, ABC):
         turns: what is trained. Where there are several, `forward` takes the keyword `turn`, the name of a
             part, and returns that one's loss, as a generator and its discriminator need it; other figures are
             then detached.
+        tables: parts of a vector per token or position, and none that takes vectors to others: embeddings, a
+            last layer. Their steps are not those of matrices.
         epoch: the epochs that are done; the loop sets it.
+        coupled: items among which draws change places; None: each item has its own.
     """
 
     model: Any
+    tables: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = (Turn("model"),)
     epoch = 0
+    coupled: int | None = None
 
     @abstractmethod
     def forward(self, batch: Batch) -> dict[str, Tensor]:
@@ -70,6 +78,10 @@ class Objective(nn.Module, ABC):
     def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
         """What `forward` needs of random numbers for one item of `shape`, by its name in the batch."""
         return {}
+
+    def partners(self, seen: Sequence[NDArray[Any]], draws: Sequence[Draws]) -> NDArray[np.int64]:
+        """For each of `coupled` items, of which this is seen and drawn, whose draws it is given."""
+        return np.arange(len(seen))
 
     def learn(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Change `model` by what a good step of it has seen, as no gradient does; returns more scalars.

@@ -15,9 +15,9 @@ NAMED = 5  # dropped clouds that are named; their tables have them all
 Rows = list[list[str]]
 
 
-def data_rows(data: Data) -> Rows:
-    """What the volumes are: their grid, how many each split has, what was left out."""
-    grid = Grid.from_json(read_json(data.grid))
+def data_rows(file: Path, splits: Mapping[str, Path]) -> Rows:
+    """What the volumes are: their grid, of grid.json, and how many each split has by its manifest."""
+    grid = Grid.from_json(read_json(file))
     spacing = " × ".join(in_words(float(f"{edge:.4g}"), grid.unit) for edge in grid.spacing)
     box = " × ".join(
         in_words(float(f"{edge * n:.4g}"), grid.unit)
@@ -30,7 +30,7 @@ def data_rows(data: Data) -> Rows:
         ["box", box + ("" if grid.placement == "fixed" else ", laid around each volume")],
         ["unit", grid.unit],
         ["voxels hold", f"{'counts' if grid.holds_counts else 'values'} ({method})"],
-        *([name, _counted(path, clouds=grid.holds_counts)] for name, path in data.splits.items()),
+        *([name, _counted(path, clouds=grid.holds_counts)] for name, path in splits.items()),
     ]
 
 

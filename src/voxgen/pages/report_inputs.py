@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Scores:
-    """JSON files of the evaluation."""
+    """JSON files of the evaluation; `conditions` of a prior that is told of its items."""
 
     summary: Path
     samples: Path
     reconstruction: Path
     memorisation: Path
+    conditions: Path | None = None
 
 
 @dataclass(frozen=True)

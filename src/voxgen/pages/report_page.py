@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from voxgen.io.files import read_json
+from voxgen.pages.condition_tables import tabulate_conditions
 from voxgen.pages.provenance import data_rows, digest_rows, dropped_rows, environment_rows, time_rows
 from voxgen.pages.rendering import own, picture, rendered
 from voxgen.pages.report_inputs import Data, Run, Scores
@@ -57,6 +58,7 @@ def report_page(
         scenes=report_scenes(data),
         samples=samples,
         samples_table=tabulate(samples, "samples", "samples", f"{describe_sizes(samples)}. {HOW_TO_READ}"),
+        conditions=tabulate_conditions(scores.conditions),
         spaces=list_copies(memorisation),
         reconstruction_table=tabulate(
             reconstruction,
@@ -67,7 +69,7 @@ def report_page(
         reconstruction_findings=[metric["finding"] for metric in reconstruction["metrics"].values()],
         worst=list_worst(reconstruction),
         histories={caption: picture(path.read_bytes()) for caption, path in histories.items()},
-        data_rows=data_rows(data),
+        data_rows=data_rows(data.grid, data.splits),
         dropped=dropped,
         dropped_rows=named,
         settings=yaml.safe_dump(dict(run.settings), sort_keys=False, allow_unicode=True),

@@ -84,8 +84,9 @@ def _cell(metric: Json, key: str) -> Cell:
     if key not in metric:
         return Cell([NONE])
     test = metric.get("tests", {}).get(key)
-    return Cell([Estimate.from_json(metric[key]).text(metric["unit"]), *(_chance(test) if test else ())])
+    return Cell([Estimate.from_json(metric[key]).text(metric["unit"]), *(word_chance(test) if test else ())])
 
 
-def _chance(test: Json) -> list[str]:
+def word_chance(test: Json) -> list[str]:
+    """The p-value of a test in words, as lines of a cell."""
     return [word_p(test["corrected"])] if "corrected" in test else [f"{word_p(test['p'])}, alone"]

@@ -36,6 +36,15 @@ class InputNoise(Section):
         return self
 
 
+class Equivariance(Section):
+    """Latents that shrink as their volume does (EQ-VAE), in the training alone."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(description="share of the items that this is done to")
+    smallest: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="smallest size that latents are shrunk to, as a share of theirs"
+    )
+
+
 class KLSettings(Sparse):
     """An autoencoder whose latents have a posterior near a standard normal distribution (kind kl)."""
 
@@ -48,7 +57,20 @@ class KLSettings(Sparse):
     input_noise: InputNoise | None = Field(
         description="noise on the inputs of the training, which it learns to take out; null: none"
     )
+    equivariance: Equivariance | None = Field(
+        description="whether latents are shrunk, to be decoded to the volume shrunk, which makes them easier "
+        "to generate; null: no"
+    )
     training: Training
+
+    @model_validator(mode="after")
+    def _counts_stay_whole(self) -> Self:
+        if self.likelihood and self.equivariance:
+            raise ValueError(
+                "equivariance: likelihood poisson is of whole counts, which shrunk volumes do not have; "
+                "give null"
+            )
+        return self
 
 
 class AutoencoderSettings(Kinds):
@@ -100,9 +122,15 @@ class AutoencoderSettings(Kinds):
                 f"{name}.warmup_epochs: {adversary.warmup_epochs}, but the training ends after {epochs} "
                 "epochs: the discriminator would never begin; give fewer, or more training.epochs"
             )
-        along = zip("xyz", self.patch or shape, self.stem_for(shape), strict=True)
-        sizes = {axis: size for axis, size, fold in along if size != fold}
-        adversary.refuse(sizes, name)
+        follows = getattr(self.chosen, "equivariance", None)
+        share = follows.smallest if follows else 1.0
+        along = zip("xyz", self.patch or shape, self.stem_for(shape), self.factors(shape), strict=True)
+        sizes = {
+            axis: max(1, round(share * (size // factor))) * factor
+            for axis, size, fold, factor in along
+            if size != fold
+        }
+        adversary.refuse(sizes, name, "(shrunk by kl.equivariance) " if follows else "")
 
     @model_validator(mode="after")
     def _patch_is_divided_evenly(self) -> Self:

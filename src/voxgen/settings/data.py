@@ -29,6 +29,10 @@ class DataSettings(CloudSettings):
     label: str | None = Field(
         description="dataset, attribute or column with one label per cloud, kept in the index"
     )
+    covariates: tuple[str, ...] = Field(
+        description="datasets, attributes or columns with one number per cloud, kept in the index; what "
+        "stands beside the points, and what a list says of scans, is kept by itself"
+    )
     on_bad_cloud: Literal["error", "skip"] = Field(
         description="stop, or leave the cloud out and list it in dropped.csv"
     )
@@ -43,6 +47,10 @@ class DataSettings(CloudSettings):
         "each axis); null: grid.shape"
     )
     intensity: IntensitySettings
+    licence: str | None = Field(
+        description="licence of the data, as the card of a model that was trained on them states it; "
+        "null: not stated"
+    )
     flips: tuple[Axis, ...] = Field(
         description="axes along which a mirrored volume is as likely as the volume itself"
     )

@@ -70,8 +70,10 @@ class Adversary(Section):
         description="normalisation; group: as many groups as `channels`"
     )
 
-    def refuse(self, sizes: Mapping[str, int], name: str) -> None:
+    def refuse(self, sizes: Mapping[str, int], name: str, why: str = "") -> None:
         """Refuse volumes too small for it: `sizes` are voxels by axis, without axes that are channels to it.
+
+        `why` says what made them small, in brackets.
 
         Raises:
             ValueError: names the setting (below `name`), the axis, and what it carries.
@@ -84,7 +86,8 @@ class Adversary(Section):
             carries = f"carry {most} layers x scales at most" if most > 0 else "carry no discriminator"
             raise ValueError(
                 f"{name}.layers: {self.layers} x {self.scales} scales, but {sizes[axis]} voxels along {axis} "
-                f"{carries}; give fewer, or fold the axis whole (network.stem), as channels of the others"
+                f"{why}{carries}; give fewer, or fold the axis whole (network.stem), as channels of the "
+                "others"
             )
 
 

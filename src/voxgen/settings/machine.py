@@ -7,21 +7,26 @@ from pydantic import Field
 from voxgen.settings.base import Count, Positive, Section
 
 
-class Machine(Section):
-    """How to compute, on this machine. Nothing here changes what is computed."""
+class Inference(Section):
+    """How to compute where nothing is trained."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
         description="where networks run; auto: a GPU if there is one"
     )
-    gpus: Count = Field(description="GPUs of a training on each node, a process each (device cpu: processes)")
-    nodes: Count = Field(description="nodes of a training; more than one are started by srun")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         description="arithmetic of the networks; auto: bf16 where the processor has it"
     )
     threads: Count = Field(description="CPU threads of a network stage, at most --cores")
+    batch: Count = Field(description="volumes at once where no gradient is needed")
+
+
+class Machine(Inference):
+    """How to compute, on this machine. Nothing here changes what is computed."""
+
+    gpus: Count = Field(description="GPUs of a training on each node, a process each (device cpu: processes)")
+    nodes: Count = Field(description="nodes of a training; more than one are started by srun")
     compile: bool = Field(description="torch.compile the networks, block by block (minutes; slower on a CPU)")
     recompute: bool = Field(description="compute activations again in the backward pass: less memory, slower")
-    batch: Count = Field(description="volumes at once where no gradient is needed")
     micro_batch: Count | None = Field(
         description="items at once in a step of a training, by accumulation of gradients; null: all"
     )

@@ -10,24 +10,45 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from voxgen.factors import recommended
+from voxgen.least_steps import Sampler
 from voxgen.settings.autoencoder import AutoencoderSettings
-from voxgen.settings.base import Count, Section
+from voxgen.settings.base import Count, Fraction, Positive, Section, Sparse
+from voxgen.settings.conditions import Guidance
 from voxgen.settings.data import DataSettings
 from voxgen.settings.evaluation import EvaluationSettings
 from voxgen.settings.gates import Gates
 from voxgen.settings.machine import Machine
-from voxgen.settings.prior import LEAST_STEPS, PriorSettings
+from voxgen.settings.prior import PriorSettings
 
 
-class SamplingSettings(Section):
+class SamplingSettings(Sparse):
     """New volumes."""
 
     samples: Count = Field(description="volumes to draw")
     steps: Count = Field(
-        description="steps of the sampler (Heun's method), of two evaluations of the denoiser each"
+        description="steps of the sampler; heun's are of two evaluations of the denoiser each"
     )
     rates: bool = Field(
         description="whether the rates that counts are drawn from are kept too (likelihood poisson)"
+    )
+    condition: str | dict[str, str | int | float] | None = Field(
+        description="with prior.condition: a table (.csv) whose row i is for sample i, with columns `label` "
+        "and names of covariates; or values by such names, for all samples; null: as train items have it"
+    )
+    guidance: Guidance | None = Field(
+        description="with prior.condition: classifier-free guidance; null: none"
+    )
+    # Of kind transformer:
+    temperature: Positive = Field(
+        description="what logits of codes are divided by: below 1 likely codes become likelier (transformer)"
+    )
+    top_k: Count | None = Field(
+        description="codes to draw from, the likeliest at each place; null: from all (transformer)"
+    )
+    # Of kind diffusion:
+    sampler: Sampler | None = Field(description="how noise becomes latents; null: heun, the process allowing")
+    eta: Fraction | None = Field(
+        description="sampler ddim: share of the noise that is fresh in each step; null: 0"
     )
 
 
@@ -49,15 +70,9 @@ class Settings(Section):
         return self.model_dump(mode="json", exclude={"machine"})
 
     @model_validator(mode="after")
-    def _steps_suit_the_prior(self) -> Self:
-        most, found = self.prior.chosen.most_steps, f"sampling.steps: {self.sampling.steps}"
-        if most is not None and self.sampling.steps > most:
-            raise ValueError(f"{found}, but the process has {most} steps; give fewer")
-        if self.sampling.steps < LEAST_STEPS:
-            raise ValueError(
-                f"{found}, but with fewer than {LEAST_STEPS} even a perfect denoiser gives latents whose "
-                f"standard deviation is wrong by more than 3 %; give {LEAST_STEPS} or more"
-            )
+    def _sampling_suits_the_prior(self) -> Self:
+        if self.prior.source == "train":  # its folder says what it is
+            self.prior.chosen.refuse(self.sampling.model_dump(mode="json"))
         return self
 
     @model_validator(mode="after")
@@ -95,6 +110,33 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _conditions_are_the_priors(self) -> Self:
+        asked, guidance, known = self.sampling.condition, self.sampling.guidance, self.prior.condition
+        if known is None:
+            if asked is not None or guidance is not None:
+                key = "guidance" if asked is None else "condition"
+                raise ValueError(
+                    f"sampling.{key}: the prior is told nothing of its items; set prior.condition, or this "
+                    "to null"
+                )
+            return self
+        if known.label and self.data.label is None:
+            raise ValueError("prior.condition.label: true, but data.label is null; name there what holds it")
+        for name, value in asked.items() if isinstance(asked, dict) else ():
+            if name not in known.names:
+                raise ValueError(
+                    f"sampling.condition: {name}; the prior is told of {', '.join(known.names)} alone"
+                )
+            if name in known.covariates and isinstance(value, str):
+                raise ValueError(f"sampling.condition.{name}: {value!r}, expected a number")
+        if guidance is not None and known.dropped == 0 and self.prior.source == "train":
+            raise ValueError(
+                "sampling.guidance: needs a prior that was shown items without their condition too; set "
+                "prior.condition.dropped to 0.1, say"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _patch_fits_the_grid(self) -> Self:
         for axis, size, whole in zip("xyz", self.autoencoder.patch or (), self.data.seen_shape, strict=False):
             if size > whole:
@@ -110,24 +152,34 @@ class Settings(Section):
     def _factors_divide(self) -> Self:
         if self.prior.source != "train":
             return self  # the networks are not those of these settings
-        shape, further = self.data.seen_shape, self.prior.chosen.network.factor
+        shape = self.data.seen_shape
         factors = zip(
             "xyz", shape, self.autoencoder.stem_for(shape), self.autoencoder.factors(shape), strict=True
         )
         for axis, size, fold, factor in factors:
-            coarsest, flat = factor * further, {factor} if self.autoencoder.patch else {fold, factor}
-            if size == factor or size % coarsest == 0:
+            if size % factor == 0:
                 continue
+            whole = [] if self.autoencoder.patch else [fold]
             nearest = min(
-                [*flat, max(1, round(size / coarsest)) * coarsest], key=lambda legal: abs(legal - size)
+                [*whole, max(1, round(size / factor)) * factor], key=lambda legal: abs(legal - size)
             )
             name = "data.train_shape" if self.data.train_shape else "data.grid.shape"
-            legal = f"{', '.join(map(str, sorted(flat)))} or a multiple of {coarsest}"
+            legal = " or ".join([*map(str, whole), f"a multiple of {factor}"])
             raise ValueError(
-                f"{name}: {size} voxels along {axis} cannot be folded and shrunk as the networks do: "
-                f"expected {legal} (stem {fold} x autoencoder {factor // fold} x denoiser {further}); "
-                f"try {nearest}, or fewer levels in prior.{self.prior.kind}.network.channels, or "
+                f"{name}: {size} voxels along {axis} cannot be folded and shrunk as the autoencoder does: "
+                f"expected {legal} (stem {fold} x {factor // fold} between levels); try {nearest}, or "
                 f"{self._other_factors(shape)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _transformer_has_codes(self) -> Self:
+        if self.autoencoder.source != "train":  # its folder says whether it has codes
+            return self
+        if self.prior.kind == "transformer" and self.autoencoder.kind != "vq":
+            raise ValueError(
+                f"prior.kind: transformer draws codes, but autoencoder.kind {self.autoencoder.kind} has "
+                "none; set autoencoder.kind: vq, or prior.kind: diffusion"
             )
         return self
 

@@ -3,8 +3,9 @@
 import csv
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from voxgen.errors import InputError
 from voxgen.settings.data import DataSettings
@@ -90,6 +91,15 @@ def weights_files(given: str | None, key: str) -> list[str]:
                 f"{key}: {given} holds no weights; give a checkpoint such as resnet_10_23dataset.pth"
             )
     return [given]
+
+
+def condition_table(given: str | Mapping[str, Any] | None) -> list[str]:
+    """The table that sampling.condition names, if it names one.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    return [existing(given, "sampling.condition")] if isinstance(given, str) else []
 
 
 def is_scan(name: str) -> bool:

@@ -22,18 +22,19 @@ def index_clouds(
     label: str | None,
     group: str | None,
     stratify: str | None,
+    covariates: tuple[str, ...] = (),
 ) -> None:
     """Write the index of the raw files `raw`, whose clouds are called `{name}-{row:06d}`.
 
-    `label`, `group` and `stratify` name what each cloud must have one value of; `attributes` is JSON of these
-    and of what else a file says of a cloud. Bounds are in data.unit; `digest` is that of the float64
-    coordinates; `reason` says why a cloud is bad, and is empty for a good one.
+    `label`, `covariates`, `group` and `stratify` name what each cloud must have one value of; `attributes` is
+    JSON of these and of what else a file says of a cloud. Bounds are in data.unit; `digest` is that of the
+    float64 coordinates; `reason` says why a cloud is bad, and is empty for a good one.
 
     Raises:
         InputError: a file, the coordinates or the labels cannot be read.
     """
     carried = (name for name in (group, stratify) if name not in ("file", "label"))  # these have columns
-    wanted = list(dict.fromkeys(filter(None, (label, *carried))))
+    wanted = list(dict.fromkeys(filter(None, (label, *covariates, *carried))))
     with open_clouds(raw, settings, wanted) as clouds:
         write_table(out, _entries(clouds, name, label), COLUMNS)
 

@@ -33,19 +33,20 @@ def report(
     prior: Path,
     settings: Mapping[str, Any],
     out: Path,
+    conditions: Path | None = None,
 ) -> None:
     """Write the report: figures and volumes are embedded, nothing is loaded from elsewhere.
 
-    JSON: `summary`, `reconstruction`, `memorisation` and, of samples, `scores`. Volumes: the manifests
-    `splits` and the folders `test` and `samples`. Figures (PNG): `data` to `histories`, each of which lies in
-    a folder called as its training. Digests are told of `grid`, `intensity` and all that follows. Beside
-    `out` may lie logs/environment.json and benchmarks/.
+    JSON: `summary`, `reconstruction`, `memorisation` and, of samples, `scores` and `conditions`. Volumes: the
+    manifests `splits` and the folders `test` and `samples`. Figures (PNG): `data` to `histories`, each of
+    which lies in a folder called as its training. Digests are told of `grid`, `intensity` and all that
+    follows. Beside `out` may lie logs/environment.json and benchmarks/.
     """
     artefacts = {"grid": grid, "intensity": intensity}
     artefacts |= {"autoencoder": autoencoder, "scale": scale, "prior": prior}
     page = report_page(
         TITLE,
-        Scores(summary, scores, reconstruction, memorisation),
+        Scores(summary, scores, reconstruction, memorisation, conditions),
         Data(grid, {path.stem: path for path in splits}, test, dropped, samples),
         Run(settings, artefacts, out.parent / "logs" / "environment.json", out.parent / "benchmarks"),
         {

@@ -51,6 +51,7 @@ class Engine:
                 objective.get_submodule(turn.part).parameters(),
                 settings.learning_rate,
                 settings.weight_decay,
+                [table for name in objective.tables for table in objective.get_submodule(name).parameters()],
             )
             for turn in objective.turns
         ]

@@ -15,7 +15,7 @@ from voxgen.errors import InputError, StoppedError
 from voxgen.machine.ahead import ahead
 from voxgen.machine.fabric import agreed, gathered, rank
 from voxgen.models.objective import Batch, Objective, Turn
-from voxgen.randomness import generator
+from voxgen.randomness import order
 from voxgen.settings.machine import Machine
 from voxgen.settings.training import Training
 from voxgen.training.artefact import Trained
@@ -297,8 +297,8 @@ class Run:
         return learning_rate(step, peak, settings.floor, settings.warmup_steps, horizon, settings.schedule)
 
     def _items_left(self) -> Iterator[NDArray[np.int64]]:
-        order = generator(self.seed, "order", self.epoch).permutation(len(self.train))
-        batches = np.array_split(order, -(-len(self.train) // self.settings.batch))
+        ordered = order(len(self.train), self.seed, self.epoch)
+        batches = np.array_split(ordered, -(-len(self.train) // self.settings.batch))
         yield from batches[self.position : self.steps_per_epoch]
 
     def _shares(self, items: NDArray[np.int64]) -> list[Share]:

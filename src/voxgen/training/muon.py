@@ -1,6 +1,7 @@
 """Muon: a step turns each matrix of weights as far as it can in all its directions; AdamW steps the others.
 
-A convolution's kernel (O, I, X, Y, Z) is a matrix of O rows.
+A convolution's kernel (O, I, X, Y, Z) is a matrix of O rows. Tables, such as embeddings, have rows that
+belong to one token each: AdamW steps them too, as Muon's authors advise.
 
 Shapes: N matrices of one shape, R rows, C columns.
 """
@@ -29,10 +30,18 @@ class Muon(Optimizer):
     2.2). torch's own Muon takes no kernels and computes in bf16, which most CPUs do not have.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], learning_rate: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        learning_rate: float,
+        weight_decay: float,
+        tables: Iterable[Parameter] = (),
+    ) -> None:
         groups: list[dict[str, Any]] = [{"params": [], "matrices": True}, {"params": [], "matrices": False}]
+        apart = {id(table) for table in tables}
         for parameter in parameters:
-            groups[0 if is_matrix(parameter) else 1]["params"].append(parameter)
+            turned = is_matrix(parameter) and id(parameter) not in apart
+            groups[0 if turned else 1]["params"].append(parameter)
         super().__init__(groups, {"lr": learning_rate, "weight_decay": weight_decay})
 
     @torch.no_grad()

@@ -352,7 +352,8 @@ def test_what_is_carried_is_found_wherever_it_stands(tmp_path: Path) -> None:
     with open_clouds([path], reading(), ["label"]) as clouds:
         assert next(clouds.read(2, 3)).attributes["label"] == 2
     with pytest.raises(
-        InputError, match=r"no 'patient'.*there is: kind, points, label; correct data.label, data.split"
+        InputError,
+        match=r"no 'patient'.*there is: kind, points, label; correct data.label, data.covariates, data.split",
     ):
         read(path, carry=("patient",))
 

@@ -124,7 +124,7 @@ def test_a_table_without_rows_is_a_cloud_without_points(tmp_path: Path) -> None:
         (
             "x,y,z\n1,2,3\n",
             {"carry": ("w",)},
-            r"no column 'w', there is: x, y, z; correct data\.label, data\.split",
+            r"no column 'w', there is: x, y, z; correct data\.label, data\.covariates, data\.split",
         ),
         ("x,y,z,w\n1,2,3,4\n1,2,3,5\n", {"carry": ("w",)}, r"column 'w' holds 4, 5 within one cloud"),
         ("x [px],y [px],z [px]\n1,2,3\n", {}, r"coordinates are in px of unknown size.*set data\.scale"),

@@ -5,9 +5,16 @@ Its tensors have the names, the shapes and the first values of those of MONAI's 
 Shapes: B batch, C channels, x y z latent axes, N latents, K codes.
 """
 
+from pathlib import Path
+
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from voxgen.models.folder import WEIGHTS
+
+VECTORS = "quantizer.quantizer.embedding.weight"  # the name that they have in a network of kind vq
 
 
 class Codebook(nn.Module):
@@ -34,15 +41,11 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def nearest(self, z_BCxyz: Tensor) -> Tensor:
         """The number (B, x, y, z) of the code nearest to each latent; of equally near ones the first."""
-        with torch.autocast(z_BCxyz.device.type, enabled=False):
-            z_NC, vectors_KC = as_rows(z_BCxyz), self.embedding.weight
-            distances_NK = torch.addmm(vectors_KC.square().sum(1), z_NC, vectors_KC.T, alpha=-2)
-        B, _, *axes = z_BCxyz.shape
-        return distances_NK.argmin(1).view(B, *axes)
+        return nearest(z_BCxyz, self.embedding.weight)
 
     def vectors(self, codes_Bxyz: Tensor) -> Tensor:
         """The vectors (B, C, x, y, z) of codes."""
-        return F.embedding(codes_Bxyz, self.embedding.weight).movedim(-1, 1).contiguous()
+        return vectors_of(codes_Bxyz, self.embedding.weight)
 
     @torch.no_grad()
     def seen(self, z_BCxyz: Tensor, codes_Bxyz: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,6 +78,27 @@ class _Vectors(nn.Module):
     def __init__(self, codes: int, channels: int) -> None:
         super().__init__()
         self.register_buffer("weight", torch.randn(codes, channels))
+
+
+def read_vectors(folder: Path) -> Tensor | None:
+    """The vectors (K, C) of the first stage in a folder, without building it; None: it has no codes."""
+    with safe_open(folder / WEIGHTS, "pt") as weights:
+        vectors: Tensor | None = weights.get_tensor(VECTORS) if VECTORS in weights.keys() else None  # noqa: SIM118
+    return vectors
+
+
+def nearest(z_BCxyz: Tensor, vectors_KC: Tensor) -> Tensor:
+    """The number (B, x, y, z) of the vector nearest to each latent; of equally near ones the first."""
+    with torch.autocast(z_BCxyz.device.type, enabled=False):
+        z_NC = as_rows(z_BCxyz)
+        distances_NK = torch.addmm(vectors_KC.square().sum(1), z_NC, vectors_KC.T, alpha=-2)
+    B, _, *axes = z_BCxyz.shape
+    return distances_NK.argmin(1).view(B, *axes)
+
+
+def vectors_of(codes_Bxyz: Tensor, vectors_KC: Tensor) -> Tensor:
+    """The vectors (B, C, x, y, z) of codes."""
+    return F.embedding(codes_Bxyz, vectors_KC).movedim(-1, 1).contiguous()
 
 
 def as_rows(z_BCxyz: Tensor) -> Tensor:

@@ -10,23 +10,23 @@ from typing import Any
 from torch import Tensor
 
 from voxgen.errors import InputError
+from voxgen.least_steps import DDPM_STEPS
 from voxgen.models.folder import read_model_config, weights_digest
 from voxgen.models.foreign.answers import Answers
 from voxgen.models.foreign.imported_model import ImportedModel, divisors
 from voxgen.models.foreign.whole_weights import fitted, refuse_flat_kernels, width_of
 from voxgen.models.kinds import build_first_stage, build_prior
+from voxgen.models.prior.schedules import SCHEDULES
 from voxgen.models.whitening import Whitening
 from voxgen.settings.base import Count, Positive
-from voxgen.settings.prior import DDPM_STEPS
 
-FOREIGN = {  # what voxgen's denoiser has not, as MONAI calls it: parameters that tell of it
+FOREIGN = {  # what is not imported, as MONAI calls it: parameters that tell of it
     "num_class_embeds": r"class_embedding\..*",
     "with_conditioning (cross attention)": r".*\.transformer_blocks\..*",
     "resblock_updown": r"(?:down|up)_blocks\.\d+\.(?:down|up)sampler\.norm1\..*",
 }
 PROCESSES = "ddpm", "flow"
-SCHEDULE = {"schedule": "scaled_linear_beta", "beta_start": 0.0015, "beta_end": 0.0195}  # of voxgen's DDPM
-DDPM = {"prediction_type": "epsilon", **SCHEDULE}
+PREDICTIONS = {"epsilon": "epsilon", "v_prediction": "v", "sample": "x0"}  # as MONAI calls voxgen's
 LAST = "out.2.conv."  # the convolution that gives the prediction
 ASSUMED = "norm_eps 1e-6, its default"
 
@@ -49,7 +49,7 @@ def import_denoiser(weights: Mapping[str, Tensor], answers: Answers) -> Imported
     settings = {
         "kind": "diffusion",
         "posterior": "draw",
-        "diffusion": {"process": process, "network": network, "training": None},
+        "diffusion": {**process, "network": network, "training": None},
     }
     prior = build_prior(settings, tuple(made["latent_shape"]))
     fitting = fitted(prior.network, weights)
@@ -69,7 +69,7 @@ def network_of(weights: Mapping[str, Tensor]) -> tuple[dict[str, Any], int]:
     for name, parameters in FOREIGN.items():
         if found := [parameter for parameter in weights if re.fullmatch(parameters, parameter)]:
             raise InputError(
-                f"{name}: voxgen's denoiser has none; found {len(found)} such tensors, as {found[0]}"
+                f"{name}: no denoiser with such tensors can be imported; found {len(found)}, as {found[0]}"
             )
     refuse_flat_kernels(weights, "conv_in.conv.weight")
     seen, made = width_of(weights, "conv_in.conv.weight", 1), width_of(weights, f"{LAST}weight")
@@ -107,18 +107,28 @@ def _ask_groups_and_heads(answers: Answers, network: dict[str, Any]) -> None:
         network[key] = answers.take(key, Count, asks, divisors(math.gcd(*widths)))
 
 
-def _asked_process(answers: Answers) -> tuple[str, bool]:
-    """The process, and whether voxgen's denoiser predicts the negative of what these weights do."""
+def _asked_process(answers: Answers) -> tuple[dict[str, Any], bool]:
+    """The process as in settings, and whether voxgen's denoiser predicts the negative of these weights."""
     process = answers.take("process", str, "how noise corrupted latents", PROCESSES)
     _take_ours(answers, "steps", Count, "timesteps that the U-Net was told (num_train_timesteps)", DDPM_STEPS)
-    if process == "ddpm":
-        for key, ours in DDPM.items():
-            _take_ours(answers, key, type(ours), f"of the DDPMScheduler ({key})", ours)
     if process != "flow":
-        return process, False
+        return {"process": process, **(_asked_ddpm(answers) if process else {})}, False
     predicts = "what the U-Net predicts; for MONAI's RFlowScheduler latent_minus_noise"
     prediction = answers.take("prediction_type", str, predicts, ("noise_minus_latent", "latent_minus_noise"))
-    return process, prediction == "latent_minus_noise"
+    return {"process": process}, prediction == "latent_minus_noise"
+
+
+def _asked_ddpm(answers: Answers) -> dict[str, Any]:
+    """What the settings of DDPM say of a DDPMScheduler: what is predicted, and the schedule."""
+    prediction = answers.take(
+        "prediction_type", str, "of the DDPMScheduler (prediction_type)", tuple(PREDICTIONS)
+    )
+    ours = {schedule["schedule"]: name for name, schedule in SCHEDULES.items()}
+    schedule = answers.take("schedule", str, "of the DDPMScheduler (schedule)", tuple(ours))
+    for key, value in SCHEDULES[ours.get(schedule, "scaled_linear")].items():
+        if key != "schedule":
+            _take_ours(answers, key, float, f"of the DDPMScheduler ({key})", value)
+    return {"prediction": PREDICTIONS.get(prediction), "schedule": ours.get(schedule)}
 
 
 def _take_ours(answers: Answers, key: str, kind: type, asks: str, ours: Any) -> None:

@@ -1,9 +1,12 @@
 """The denoiser's network: a U-Net that is told the time (Ho et al., arXiv 2006.11239), in 3D.
 
+A condition is added to the time as it is embedded: a vector of its own for each class (Dhariwal and Nichol,
+arXiv 2105.05233, section 2.2) and what two layers make of covariates; what is unknown adds nothing.
+
 Parameters have the names, the order and, where no axis is flat, the shapes and the first values of MONAI's
 `DiffusionModelUNet`.
 
-Shapes: B batch, C channels, X Y Z latent axes, T channels of the embedded time.
+Shapes: B batch, C channels, X Y Z latent axes, T channels of the embedded time, K covariates.
 """
 
 import math
@@ -22,13 +25,23 @@ LONGEST = 10000  # of the wavelengths of the embedded time, over 2 pi
 
 
 class UNet(nn.Module):
-    """What is predicted of noisy latents (B, `latent_channels`, X, Y, Z) at the times of their noise."""
+    """What is predicted of noisy latents (B, `latent_channels`, X, Y, Z) at the times of their noise.
+
+    It is told one of `classes` and so many `covariates`, or nothing where these are 0.
+    """
 
     def __init__(
-        self, levels: Sequence[Level], latent_channels: int, head_channels: int, norm_groups: int
+        self,
+        levels: Sequence[Level],
+        latent_channels: int,
+        head_channels: int,
+        norm_groups: int,
+        classes: int = 0,
+        covariates: int = 0,
     ) -> None:
         super().__init__()
         width = levels[0].channels
+        self.multiple = 1 << (len(levels) - 1)
         self.time_width = width
         time_channels = 4 * width
         sizes = time_channels, head_channels, norm_groups
@@ -36,6 +49,12 @@ class UNet(nn.Module):
         self.time_embed = nn.Sequential(
             nn.Linear(width, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
         )
+        self.class_embedding = nn.Embedding(classes, time_channels) if classes else None
+        self.covariate_embedding = None
+        if covariates:
+            self.covariate_embedding = nn.Sequential(
+                nn.Linear(covariates, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
+            )
         self.down_blocks = nn.ModuleList()
         skips = [width]
         for depth, level in enumerate(levels, 1):
@@ -52,10 +71,27 @@ class UNet(nn.Module):
         last = zeroed(Convolution(width, latent_channels, 3, flat=levels[0].flat))
         self.out = nn.Sequential(GroupNorm(norm_groups, width), nn.SiLU(), last)
 
-    def forward(self, z_BCXYZ: Tensor, timesteps: Tensor) -> Tensor:
-        """The prediction, of the latents' shape; `timesteps` (B,) run from 0 to 1000."""
+    def forward(
+        self,
+        z_BCXYZ: Tensor,
+        timesteps: Tensor,
+        class_labels: Tensor | None = None,
+        covariates: Tensor | None = None,
+    ) -> Tensor:
+        """The prediction, of the latents' shape; `timesteps` (B,) run from 0 to 1000.
+
+        `class_labels` (B,) are below 0 where unknown, a row of `covariates` (B, K) where one of it is NaN.
+        Latents that the levels do not halve are seen with zeros behind them, and cropped again.
+        """
         time_BT = self.time_embed(embedded(timesteps, self.time_width).to(z_BCXYZ.dtype))
-        h_BCXYZ = self.conv_in(z_BCXYZ)
+        if self.class_embedding is not None and class_labels is not None:
+            of_class_BT = self.class_embedding(class_labels.clamp(min=0))
+            time_BT = time_BT + of_class_BT * (class_labels >= 0)[:, None]
+        if self.covariate_embedding is not None and covariates is not None:
+            known_B1 = covariates.isfinite().all(1, keepdim=True)
+            time_BT = time_BT + self.covariate_embedding(torch.where(known_B1, covariates, 0)) * known_B1
+        _, _, *shape = z_BCXYZ.shape
+        h_BCXYZ = self.conv_in(halving(z_BCXYZ, self.multiple))
         skips = [h_BCXYZ]
         for down in self.down_blocks:
             h_BCXYZ = down(h_BCXYZ, time_BT, skips)
@@ -63,7 +99,7 @@ class UNet(nn.Module):
         for up in self.up_blocks:
             h_BCXYZ = up(h_BCXYZ, time_BT, skips)
         predicted: Tensor = self.out(h_BCXYZ)
-        return predicted
+        return predicted[..., : shape[0], : shape[1], : shape[2]]
 
 
 class Down(nn.Module):
@@ -144,6 +180,14 @@ class Downsampling(nn.Module):
     def forward(self, h_BCXYZ: Tensor) -> Tensor:
         halved: Tensor = self.op(h_BCXYZ)
         return halved
+
+
+def halving(z_BCXYZ: Tensor, multiple: int) -> Tensor:
+    """The same with zeros behind it up to the next `multiple`, along axes of several voxels."""
+    missing = [-size % multiple if size > 1 else 0 for size in z_BCXYZ.shape[2:]]
+    if not any(missing):
+        return z_BCXYZ
+    return F.pad(z_BCXYZ, [amount for behind in reversed(missing) for amount in (0, behind)])
 
 
 def embedded(time_B: Tensor, width: int) -> Tensor:

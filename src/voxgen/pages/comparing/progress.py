@@ -8,7 +8,7 @@ from voxgen.pages.comparing.finished_runs import FinishedRun
 from voxgen.pages.provenance import Rows, environment_rows, time_rows
 from voxgen.pages.score_tables import NONE
 
-TRAININGS = {"autoencoder": "Autoencoder", "prior": "Denoiser"}
+TRAININGS = {"autoencoder": "Autoencoder", "prior": "Prior"}
 
 
 def validation_curves(runs: Sequence[FinishedRun], training: str) -> list[Curve]:

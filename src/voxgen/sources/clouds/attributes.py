@@ -19,7 +19,7 @@ HOUSEKEEPING = {
     *("units", "unit", "group_by", "MATLAB_class", "MATLAB_fields", "H5PATH", "_FillValue", "missing_value"),
     *("scale_factor", "add_offset", "_NCProperties", "Conventions", "NAME", "_Netcdf4Dimid"),
 }
-SETTINGS = "data.label, data.split.group or data.split.stratify"
+SETTINGS = "data.label, data.covariates, data.split.group or data.split.stratify"
 LONGEST = 200  # characters of a text that counts as an attribute
 
 

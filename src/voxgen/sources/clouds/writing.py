@@ -108,13 +108,18 @@ def write_clouds(
     with replacing(path) as temporary, new_hdf5(temporary) as file:
         count = -1
         for count, cloud in enumerate(clouds):
-            points = np.asarray(cloud).reshape(-1, 3) / np.array(form.scale)
-            _write(file, path, form, points[:, : len(form.axes)].astype(form.dtype), count)
+            _write(file, path, form, in_form(np.asarray(cloud).reshape(-1, 3), form), count)
         if count < 0:
             raise InputError(f"{path}: there is no cloud to write, all volumes are empty; train for longer")
         for name, (values, unit) in (extras or {}).items():
             if name not in file:
                 _label(file.create_dataset(name, data=values), unit)
+
+
+def in_form(points: NDArray[np.float64], form: Form) -> NDArray[Any]:
+    """Points (n, 3) in data.unit as numbers (n, 3), or (n, 2) where z is not written."""
+    numbers = points / np.array(form.scale)
+    return np.asarray(numbers[:, : len(form.axes)], form.dtype)
 
 
 def _is_empty(part: H5Part) -> bool:

@@ -1,9 +1,11 @@
 """What averaged weights do, as pictures for TensorBoard."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from voxgen.figures.sheet import Quantity, quantity_of
@@ -17,7 +19,7 @@ from voxgen.training.monitor.board import Picture, Pictures
 from voxgen.volumes.grid import Grid
 
 SHOWN = 4
-STEPS = 20  # of the sampler: enough to look at
+SAMPLING = {"steps": 20, "temperature": 1.0}  # enough to look at
 
 
 def reconstructions(stage: FirstStage, x_BCXYZ: Tensor, grid: dict[str, Any]) -> Pictures:
@@ -40,15 +42,27 @@ def reconstructions(stage: FirstStage, x_BCXYZ: Tensor, grid: dict[str, Any]) ->
 
 
 def samples(
-    prior: Prior, autoencoder: Path, whitening: Whitening, seed: int, machine: Machine, grid: dict[str, Any]
+    prior: Prior,
+    autoencoder: Path,
+    whitening: Whitening,
+    seed: int,
+    machine: Machine,
+    grid: dict[str, Any],
+    given: Mapping[str, NDArray[Any]],
 ) -> Pictures:
-    """Four samples, from the same draws each time, decoded by the first stage in the folder `autoencoder`."""
+    """Four samples, from the same draws each time, decoded by the first stage in the folder `autoencoder`.
+
+    A prior that is told of items is told of the first of `given`, arrays by name as in a batch.
+    """
 
     @torch.no_grad()
     def draw(objective: Objective) -> dict[str, Picture]:
         averaged = prior.with_network(objective.model)
-        latents = averaged.sample(range(SHOWN), seed, {"steps": STEPS}, "picture").cpu().numpy()
-        volumes = Codec(load_autoencoder(autoencoder, machine), whitening).decode(latents)
+        device = next(objective.parameters()).device
+        known = {name: torch.from_numpy(values[:SHOWN]).to(device) for name, values in given.items()}
+        shown = min([SHOWN, *map(len, known.values())])
+        latents = averaged.sample(range(shown), seed, SAMPLING, known, "picture")
+        volumes = Codec(load_autoencoder(autoencoder, machine), whitening).decode(latents.cpu().numpy())
         return {"samples": tiled([list(volumes)], _quantity(grid))}
 
     return draw
