@@ -11,11 +11,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from voxgen.factors import in_all
+from voxgen.models.first_stage.equivariance import shrinking_draws, shrunk
 from voxgen.models.first_stage.input_noise import noise_draws, noisy
 from voxgen.models.first_stage.likelihoods import COUNTS, LIKELIHOODS, Likelihood
 from voxgen.models.first_stage.losses import kl_divergence
 from voxgen.models.first_stage.networks import NO_STEM, AutoencoderKL
-from voxgen.models.first_stage.reconstruction_objective import ReconstructionObjective, Terms
+from voxgen.models.first_stage.reconstruction_objective import Rebuilt, ReconstructionObjective, Terms
 from voxgen.models.interfaces import FirstStage
 from voxgen.models.levels import levels_of
 from voxgen.models.objective import Address, Batch, Draws, Objective
@@ -40,6 +41,7 @@ class KLAutoencoder(FirstStage):
         nn.init.constant_(self.network.quant_conv_log_sigma.conv.bias, NARROW)
         self.factors = in_all(shape, stem, [level.factors for level in levels[1:]])
         self._losses, self._input_noise = settings["losses"], settings.get("input_noise")
+        self._equivariance = settings.get("equivariance")
         self._whole = tuple(fold if flat else None for fold, flat in zip(stem, levels[0].flat, strict=True))
         self._likelihood = settings.get("likelihood")
         self.draws_counts = self._likelihood == COUNTS
@@ -78,22 +80,30 @@ class KLObjective(ReconstructionObjective):
         super().__init__(stage.network, stage._losses, stage._whole)
         self._likelihood = stage.likelihood
         self._latents, self._factors = stage.latent_channels, stage.factors
-        self._input_noise = stage._input_noise
+        self._input_noise, self._equivariance = stage._input_noise, stage._equivariance
 
-    def reconstructed(self, batch: Batch) -> tuple[Tensor, Terms, Terms]:
+    def reconstructed(self, batch: Batch) -> tuple[list[Rebuilt], Terms, Terms]:
         """From a draw of the posterior; in validation also the divergence of each channel."""
         mean, std = self.model.encode(noisy(batch))
-        decoded = self.model.decode(mean + std * batch["noise"]).float()
+        rebuilt = [self._rebuilt(z, x) for z, x in shrunk(mean + std * batch["noise"], batch)]
         kl_C = kl_divergence(mean.float(), std.float())
-        terms = {**self._likelihood.terms(decoded, batch["volume"]), "kl": kl_C.mean()}
         channels = {} if self.training else {f"kl_{channel}": value for channel, value in enumerate(kl_C)}
-        return self._likelihood.expected(decoded), terms, channels
+        return rebuilt, {"kl": kl_C.mean()}, channels
+
+    def _rebuilt(self, z_BCxyz: Tensor, x_BCXYZ: Tensor) -> Rebuilt:
+        decoded = self.model.decode(z_BCxyz).float()
+        terms = self._likelihood.terms(decoded, x_BCXYZ)
+        return Rebuilt(self._likelihood.expected(decoded), x_BCXYZ, terms)
 
     def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
-        """Noise of the posterior's draw for a volume (X, Y, Z), and of its input."""
-        latent = self._latents, *(size // factor for size, factor in zip(shape, self._factors, strict=True))
-        noise = address.generator("posterior").standard_normal(latent, np.float32)
-        return {"noise": noise, **noise_draws(self._input_noise, shape, address)}
+        """For a volume (X, Y, Z): noise of posterior and input, and the latent's size."""
+        latent = [size // factor for size, factor in zip(shape, self._factors, strict=True)]
+        noise = address.generator("posterior").standard_normal((self._latents, *latent), np.float32)
+        return {
+            "noise": noise,
+            **noise_draws(self._input_noise, shape, address),
+            **shrinking_draws(self._equivariance, latent, address),
+        }
 
     def health(self, figures: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """The number of dead latent channels, and which they are."""

@@ -4,7 +4,10 @@ Shapes: B batch, C channels, X Y Z grid.
 """
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 
 from voxgen.models.first_stage.discriminator import Discriminator, Whole
@@ -12,6 +15,21 @@ from voxgen.models.first_stage.losses import Losses, reconstruction_terms, summe
 from voxgen.models.objective import Batch, Objective, Turn
 
 Terms = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """Items of a batch that have one size.
+
+    Attributes:
+        r: reconstructions (B, 1, X, Y, Z), in fp32.
+        x: the volumes that they are to be, of the same shape.
+        terms: of the loss, beside those that the settings name.
+    """
+
+    r: Tensor
+    x: Tensor
+    terms: Terms = field(default_factory=dict)
 
 
 class ReconstructionObjective(Objective):
@@ -35,23 +53,33 @@ class ReconstructionObjective(Objective):
             self.turns = (Turn("model"), turn)
 
     @abstractmethod
-    def reconstructed(self, batch: Batch) -> tuple[Tensor, Terms, Terms]:
-        """Reconstructions (B, 1, X, Y, Z) in fp32, the terms of the latent, and more figures."""
+    def reconstructed(self, batch: Batch) -> tuple[list[Rebuilt], Terms, Terms]:
+        """What was rebuilt, the terms of the latent, and more figures."""
 
     def forward(self, batch: Batch, turn: str = "model") -> Terms:
-        x_BCXYZ = batch["volume"]
-        r_BCXYZ, latent_terms, more = self.reconstructed(batch)
+        rebuilt, latent_terms, more = self.reconstructed(batch)
         if turn == "discriminator":
-            return self.discriminator.figures(r_BCXYZ.detach(), x_BCXYZ)
-        terms = reconstruction_terms(r_BCXYZ, x_BCXYZ, self._losses)
-        if "perceptual" in self._losses:
-            terms["perceptual"] = self.perceptual(r_BCXYZ, x_BCXYZ)
+            return over_items(rebuilt, lambda part: self.discriminator.figures(part.r.detach(), part.x))
+        terms = over_items(rebuilt, self._terms)
         figures = {**summed({**terms, **latent_terms}, self._losses), **more}
         if len(self.turns) == 1:
             return figures
         detached = {name: value.detach() for name, value in figures.items()}
         if len(self.active) == 1:
             return {**detached, "loss": figures["loss"]}
-        objection = self.discriminator.objection(r_BCXYZ)
+        objection = over_items(rebuilt, lambda part: {"": self.discriminator.objection(part.r)})[""]
         weight = self._losses["adversarial"]["weight"] if self.training else 0
         return {**detached, "loss": figures["loss"] + weight * objection, "adversarial": objection.detach()}
+
+    def _terms(self, part: Rebuilt) -> Terms:
+        terms = reconstruction_terms(part.r, part.x, self._losses)
+        if "perceptual" in self._losses:
+            terms["perceptual"] = self.perceptual(part.r, part.x)
+        return {**terms, **part.terms}
+
+
+def over_items(parts: Sequence[Rebuilt], figures: Callable[[Rebuilt], Terms]) -> Terms:
+    """Means over all items of figures that are means over the items of a part."""
+    items = sum(len(part.r) for part in parts)
+    each = [(len(part.r) / items, figures(part)) for part in parts]
+    return {name: torch.stack([share * one[name] for share, one in each]).sum() for name in each[0][1]}

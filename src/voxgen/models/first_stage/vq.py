@@ -13,7 +13,7 @@ from torch import Tensor
 
 from voxgen.factors import HALVED, in_all
 from voxgen.models.first_stage.codebook import perplexity
-from voxgen.models.first_stage.reconstruction_objective import ReconstructionObjective, Terms
+from voxgen.models.first_stage.reconstruction_objective import Rebuilt, ReconstructionObjective, Terms
 from voxgen.models.first_stage.vq_network import VQVAE
 from voxgen.models.interfaces import FirstStage
 from voxgen.models.objective import Address, Batch, Draws, Objective
@@ -69,7 +69,7 @@ class VQObjective(ReconstructionObjective):
         super().__init__(stage.network, stage._losses, stage._whole)
         self._factors = stage.factors
 
-    def reconstructed(self, batch: Batch) -> tuple[Tensor, Terms, Terms]:
+    def reconstructed(self, batch: Batch) -> tuple[list[Rebuilt], Terms, Terms]:
         """From the codes of the latents; also what `learn` is to see."""
         codebook = self.model.codebook
         z_BCxyz = self.model.encoder(batch["volume"]).float()
@@ -81,7 +81,8 @@ class VQObjective(ReconstructionObjective):
         seen = {"use": use_K}
         if self.training:
             seen |= {"vectors": sum_KC, "candidates": _candidates(z_BCxyz.detach(), batch)}
-        return self.model.decoder(passed_BCxyz).float(), {"commitment": commitment}, seen
+        rebuilt = Rebuilt(self.model.decoder(passed_BCxyz).float(), batch["volume"])
+        return [rebuilt], {"commitment": commitment}, seen
 
     def draws(self, shape: tuple[int, ...], address: Address) -> Draws:
         """For each code a latent of a volume (X, Y, Z) that it may start again at, and how likely it does."""
