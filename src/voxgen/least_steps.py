@@ -92,3 +92,16 @@ def way_of(diffusion: Mapping[str, Any]) -> str:
         return "flow"
     schedule, prediction = diffusion.get("schedule") or "scaled_linear", diffusion.get("prediction")
     return f"{schedule}, epsilon" if schedule == "cosine" and prediction in (None, "epsilon") else schedule
+
+
+def refuse_sampler(sampling: Mapping[str, Any]) -> None:
+    """Let no section `sampling` pass, plain, that names a sampler: a prior of kind transformer has none.
+
+    Raises:
+        InputError: it does.
+    """
+    for key in ("sampler", "eta"):
+        if sampling.get(key) is not None:
+            raise InputError(
+                f"sampling.{key}: {sampling[key]}, but prior.kind transformer has none; set it to null"
+            )

@@ -162,7 +162,7 @@ def test_keys_that_came_after_a_model_are_not_missed(model: Model) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(model.config, "sampling", {"steps": 6})
         assert model.sampling() == {"steps": 6}
-        assert model.sampling(steps=7, rates=True) == {"steps": 7, "rates": True}
+        assert model.sampling(steps=7, temperature=1.0) == {"steps": 7, "temperature": 1.0}
         with pytest.raises(InputError, match=r"sampling\.steps: .*, found 'many'"):
             model.sampling(steps="many")
     assert model.sampling() == recorded

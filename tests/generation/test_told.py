@@ -16,9 +16,9 @@ def test_one_condition_is_that_of_all_samples_and_a_list_has_one_for_each() -> N
     given = given_of({"label": "normal", "age": 30}, KNOWN, 3)
     np.testing.assert_array_equal(given["label"], [1, 1, 1])
     np.testing.assert_array_equal(given["covariate age"], [30, 30, 30])
-    given = given_of([{"label": "mass"}, {"label": "normal"}], KNOWN, 2)
+    given = given_of([{"label": "mass", "age": 1}, {"label": "normal", "age": 2}], KNOWN, 2)
     np.testing.assert_array_equal(given["label"], [0, 1])
-    assert set(given) == {"label"}
+    np.testing.assert_array_equal(given["covariate age"], [1, 2])
 
 
 def test_nothing_is_told_where_nothing_is_asked() -> None:
@@ -33,13 +33,9 @@ def test_nothing_is_told_where_nothing_is_asked() -> None:
         ({"sex": "f"}, KNOWN, r"sex; the prior is told of label, age"),
         ({"age": "old"}, KNOWN, r"age is 'old', expected a number"),
         ([{"age": 3}], KNOWN, "1 of them, expected one for each of 2 samples"),
-        ([{"age": 3}, {}], KNOWN, "age for some samples alone"),
-        (
-            {"age": 3},
-            Vocabulary(KNOWN.classes, KNOWN.covariates, 0.0),
-            "without label, which the prior always",
-        ),
-        (None, Vocabulary(KNOWN.classes, {}, 0.0), "without label, which the prior always"),
+        ([{"label": "mass", "age": 3}, {}], KNOWN, "without label, age; the prior was told all or nothing"),
+        ({"age": 3}, KNOWN, "without label; the prior was told all or nothing of label, age: give the rest"),
+        (None, Vocabulary(KNOWN.classes, {}, 0.0), "without label; the prior was told all of label"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(condition: Any, vocabulary: Vocabulary | None, message: str) -> None:

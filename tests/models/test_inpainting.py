@@ -101,5 +101,5 @@ def test_a_prior_that_draws_whole_latents_says_so() -> None:
         def sample(self, *_: object, **__: object) -> Tensor:
             raise NotImplementedError
 
-    with pytest.raises(InputError, match="inpaint: a prior of kind Whole draws whole latents"):
+    with pytest.raises(InputError, match="inpaint: a prior of kind whole draws whole latents"):
         Whole().inpaint(noise(), KEEP, [0], 0, {})

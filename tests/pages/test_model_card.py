@@ -7,7 +7,7 @@ import yaml
 
 from report_fixture import COUNTS, write_data, write_scores
 from voxgen.io.files import read_json
-from voxgen.pages.model_card import Parts, model_card
+from voxgen.pages.model_card import Parts, _use, model_card
 from voxgen.settings.sections import Settings
 
 SAMPLES = {"sampling": {"steps": 5}, "seed": 3, "made_from": {"autoencoder": "abc", "prior": "def"}}
@@ -56,3 +56,11 @@ def test_the_licence_stands_where_machines_look(
     assert head == {"license": told, "library_name": "voxgen"}
     words = part(text, "Licence").strip()
     assert words == licence if licence else words.startswith("Not stated.")
+
+
+def test_a_card_says_what_a_model_can_be_asked_for() -> None:
+    use = _use({"classes": ["mass", "normal"], "covariates": {"age": [51.25, 8.0]}, "dropped": 0.1})
+    assert "model.sample(4, seed=0, condition={'label': 'mass', 'age': 51.25})" in use
+    assert "voxgen sample model -n 100 --condition label=mass age=51.25 --out new" in use
+    assert "- label: mass, normal\n- age: a number" in use
+    assert "condition" not in _use(None)

@@ -167,6 +167,16 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
             "autoencoder: {kl: {likelihood: poisson, equivariance: null}}",
             r"kl\.likelihood: poisson, but volumes of data\.source spheres are no counts .* to null",
         ),
+        (
+            "prior: {condition: {label: true, covariates: [], dropped: 0.1}, diffusion: {coupling: 8}}",
+            r"prior\.diffusion\.coupling: 8, but with prior\.condition the noise of a class would not be normal",
+        ),
+        (
+            "data: {source: spheres, covariates: [age], grid: {shape: [64, 64, 64]}}",
+            r"data\.covariates: age, but those of data\.source spheres are columns of its list of scans",
+        ),
+        ("sampling: {temperature: 0.8}", r"sampling\.temperature: 0\.8, but prior\.kind diffusion has none"),
+        ("sampling: {top_k: 5}", r"sampling\.top_k: 5, but prior\.kind diffusion has none; set it to null"),
         ("sampling: {rates: true}", r"sampling\.rates: true, but no counts .*kl\.likelihood: poisson"),
         (
             "sampling: {condition: {label: left}}",

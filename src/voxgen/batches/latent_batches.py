@@ -73,7 +73,7 @@ class LatentBatches:
         latent, draws = self._drawn(item)
         partner = self._partner(item)
         if partner != item:
-            _, draws = self._drawn(partner)
+            draws = {**draws, "noise": self._drawn(partner)[1]["noise"]}
         return {"latent": latent, **self._latents.conditions.of(item), **draws}
 
     def _drawn(self, item: int) -> tuple[NDArray[np.float32], Draws]:
@@ -83,7 +83,7 @@ class LatentBatches:
         return latent, self._objective.draws(self._latents.shape, address)
 
     def _partner(self, item: int) -> int:
-        """Whose draws an item is given: found for all that are coupled with it, whoever asks for one."""
+        """Whose noise an item is given: found for all that are coupled with it, whoever asks for one."""
         if self._objective.coupled is None:
             return item
         if item not in self._epoch.partners:

@@ -178,7 +178,10 @@ def _sample(given: argparse.Namespace) -> None:
     from voxgen.cli.sample_model import sample_model
 
     changes = {} if given.steps is None else {"steps": given.steps}
-    condition = None if given.condition is None else dict(_named(text) for text in given.condition)
+    named = [_named(text) for text in given.condition or ()]
+    condition = dict(named) if named else None
+    if len(condition or ()) < len(named):
+        raise InputError(f"--condition {' '.join(given.condition)}: one class, and each number once")
     for line in sample_model(
         given.folder, given.out, given.number, given.seed, given.first, changes, condition
     ):

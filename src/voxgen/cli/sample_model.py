@@ -10,7 +10,7 @@ from tqdm import tqdm
 import voxgen
 from voxgen.batches.conditions import as_number
 from voxgen.errors import InputError
-from voxgen.generation.sample_files import ASKED, COLUMNS, write_sample
+from voxgen.generation.sample_files import ASKED, write_sample
 from voxgen.generation.sampled_clouds import write_sampled_clouds
 from voxgen.io.files import write_json, write_table
 from voxgen.settings.conditions import LABEL
@@ -42,10 +42,10 @@ def sample_model(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"--out {out}: holds something already; name a new folder")
     model = voxgen.load(folder)
-    sampling = model.sampling(**changes)
+    sampling = {name: value for name, value in model.sampling(**changes).items() if name != "condition"}
     drawn = model.draw(range(first, first + number), seed, condition, **changes)
     rows = [
-        write_sample(out, one, seed, model.grid, COMPRESSION, rates=sampling["rates"])
+        write_sample(out, one, seed, model.grid, COMPRESSION, rates=sampling.get("rates", False))
         for one in tqdm(drawn, total=number, unit="volume", dynamic_ncols=True)
     ]
     if condition is not None:
@@ -54,6 +54,7 @@ def sample_model(
         rows = [row | told for row in rows]
     if model.clouds is not None:
         write_sampled_clouds(out, rows, model.clouds, model.grid)
-    write_table(out / "samples.csv", rows, list(rows[0]) if rows else COLUMNS)
-    write_json(out / "config.json", {**model.config, "kind": "samples", "sampling": sampling, "seed": seed})
+    write_table(out / "samples.csv", rows, list(rows[0]))
+    asked = {**sampling, "samples": number, **({} if condition is None else {"condition": dict(condition)})}
+    write_json(out / "config.json", {**model.config, "kind": "samples", "sampling": asked, "seed": seed})
     yield f"{number} samples of {folder}, from index {first} on: {out}"

@@ -77,6 +77,7 @@ def score_conditions(
             name: _obeyed_number(sets, name, bootstrap)
             for name in vocabulary.covariates
             if all(name in one.conditions.covariates for one in sets.values())
+            and _varies(sets["samples"], name)
         },
         "scores": _score_classes(sets, vocabulary.classes, how, bootstrap),
     }
@@ -109,14 +110,20 @@ def _labelled(sets: Mapping[str, Described]) -> bool:
     return all((one.conditions.label_N >= 0).any() for one in sets.values())
 
 
+def _varies(described: Described, name: str) -> bool:
+    """Whether a covariate is not the same for all: what is correlates with nothing."""
+    return bool(np.ptp(described.conditions.covariates[name]))
+
+
 def _obeyed_label(sets: Mapping[str, Described], classes: Sequence[str], bootstrap: Bootstrap) -> Json:
-    """The share of volumes taken for their class, of each class and averaged over classes."""
+    """The share of volumes taken for their class, of each class that was asked for and over all of these."""
     learnt = sets["train"]
     pairs = {}
     for name in SETS:
         label = sets[name].conditions.label_N
         guessed = class_guesses(learnt.features_NF, learnt.conditions.label_N, sets[name].features_NF)
         pairs[name] = np.stack([label, guessed], 1)[label >= 0]
+    pairs["test"] = pairs["test"][np.isin(pairs["test"][:, 0], pairs["samples"][:, 0])]
     content = _beside(pairs, agreement, bootstrap, "asked label")
     for name in SETS:
         label, guessed = pairs[name].T

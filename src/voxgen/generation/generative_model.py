@@ -30,7 +30,7 @@ from voxgen.volumes.grid import Grid
 Array = NDArray[np.float32]
 KINDS = ("samples", "model")
 PARTS = ("autoencoder", "prior")
-ELSEWHERE = ("samples", "condition")  # of the section `sampling`: arguments of their own
+ELSEWHERE = ("samples", "condition", "rates")  # of the section `sampling`: arguments of their own, or files
 
 
 class Model:
@@ -85,7 +85,7 @@ class Model:
         """`n` new volumes, those of the indices from `first` on; further keys are those of `sampling`.
 
         `condition` says what they are to be, of a prior that is told of its items: for all alike, such as
-        {"label": "left", "age": 30}, or one such for each. What is not named is unknown to it.
+        {"label": "left", "age": 30}, or one such for each, with all that it was told of; None: nothing.
 
         An index and a seed give the volume that rule `draw_samples` gives, but for the rounding of another
         batch. All are held in memory; `draw` gives one at a time.

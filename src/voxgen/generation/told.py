@@ -18,8 +18,8 @@ def given_of(condition: Condition, vocabulary: Vocabulary | None, samples: int) 
     """What a batch of all samples holds: "label" (N,) and "covariate NAME" (N,), of what is asked for.
 
     Raises:
-        InputError: the prior is told nothing, or not this; it does not know the class; it always was told
-            all, but some is left out; or there are not as many conditions as samples.
+        InputError: the prior is told nothing, or not this; it does not know the class; some is left out,
+            which no training showed; or there are not as many conditions as samples.
     """
     if condition is None and vocabulary is None:
         return {}
@@ -29,14 +29,19 @@ def given_of(condition: Condition, vocabulary: Vocabulary | None, samples: int) 
     if len(rows) != samples:
         raise InputError(f"condition: {len(rows)} of them, expected one for each of {samples} samples")
     named = [checked(row, vocabulary, "condition") for row in rows]
-    names = {name for row in named for name in row}
-    if uneven := sorted(name for name in names if any(name not in row for row in named)):
-        raise InputError(f"condition: {uneven[0]} for some samples alone; give it for each, or for none")
-    if not vocabulary.dropped and (left := [name for name in vocabulary.names if name not in names]):
-        raise InputError(f"condition: without {', '.join(left)}, which the prior always was told; give it")
+    if vocabulary.dropped and not any(named):
+        return {}
+    for row in named:
+        if left := [name for name in vocabulary.names if name not in row]:
+            either = "all or nothing" if vocabulary.dropped else "all"
+            raise InputError(
+                f"condition: without {', '.join(left)}; the prior was told {either} of "
+                f"{', '.join(vocabulary.names)}: give the rest"
+            )
     given: dict[str, NDArray[Any]] = {
-        f"covariate {name}": np.array([row[name] for row in named], np.float32) for name in names - {LABEL}
+        f"covariate {name}": np.array([row[name] for row in named], np.float32)
+        for name in vocabulary.covariates
     }
-    if LABEL in names:
+    if vocabulary.classes:
         given[LABEL] = np.array([vocabulary.classes.index(row[LABEL]) for row in named], np.int64)
     return given

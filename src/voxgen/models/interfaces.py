@@ -138,5 +138,6 @@ class Prior(Model):
             InputError: this kind of prior cannot.
         """
         raise InputError(
-            f"inpaint: a prior of kind {type(self).__name__} draws whole latents; take one of kind diffusion"
+            f"inpaint: a prior of kind {type(self).__name__.lower()} draws whole latents; take one of kind "
+            "diffusion"
         )

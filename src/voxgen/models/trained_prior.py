@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
+from voxgen.errors import InputError
 from voxgen.machine.fabric import launch
 from voxgen.models.folder import WEIGHTS, read_model_config
 from voxgen.models.kinds import build_prior
@@ -42,6 +43,9 @@ class TrainedPrior:
         Raises:
             InputError: says what would.
         """
+        if sampling.get("guidance") and not (self.vocabulary and self.vocabulary.dropped):
+            found = "saw no item without its condition" if self.vocabulary else "is told nothing of its items"
+            raise InputError(f"sampling.guidance: the prior {found}; set it to null")
         self._prior.refuse(sampling)
 
     @torch.inference_mode()

@@ -19,13 +19,13 @@ In Python, with voxgen installed; `model` is this folder, wherever it lies:
 import voxgen
 
 model = voxgen.load("model")
-model.sample(4, seed=0)[0].save("sample.nii.gz")
+model.sample(4, seed=0{told})[0].save("sample.nii.gz")
 ```
 
 On a command line:
 
 ```
-voxgen sample model -n 100 --out new
+voxgen sample model -n 100{option} --out new
 ```
 
 In the workflow: name `model/autoencoder` in `autoencoder.source` and `model/prior` in `prior.source`."""
@@ -59,7 +59,7 @@ def model_card(
     """
     kinds = [part["settings"]["kind"] for part in (parts.autoencoder, parts.prior)]
     sections = {
-        "Use": [USE],
+        "Use": [_use(parts.prior.get("conditions"))],
         "Data": list(_data(data, grid, splits)),
         "Licence": [data.licence or UNSTATED],
         "Scores": [word_verdict(summary), *_scores(summary)],
@@ -72,6 +72,19 @@ def model_card(
     for title, content in sections.items():
         blocks += [f"## {title}", *content]
     return "\n\n".join(blocks) + "\n"
+
+
+def _use(conditions: Json | None) -> str:
+    """How it is used; with conditions, how it is asked, and for what."""
+    if conditions is None:
+        return USE.format(told="", option="")
+    label = {"label": conditions["classes"][0]} if conditions["classes"] else {}
+    asked = label | {name: round(mean, 3) for name, (mean, _) in conditions["covariates"].items()}
+    option = " ".join(f"{name}={value}" for name, value in asked.items())
+    known = [f"label: {', '.join(conditions['classes'])}"] if label else []
+    known += [f"{name}: a number" for name in conditions["covariates"]]
+    use = USE.format(told=f", condition={asked}", option=f" --condition {option}")
+    return f"{use}\n\nWhat it can be asked for:\n\n{_listed(known)}"
 
 
 def _data(data: DataSettings, grid: Path, splits: Mapping[str, Path]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from voxgen.errors import InputError
 from voxgen.least_steps import refuse_steps
 from voxgen.settings.base import Count, Kinds, Positive, Sparse
 from voxgen.settings.conditions import ConditionSettings
@@ -86,8 +87,15 @@ class DiffusionSettings(Sparse):
         """Let no section `sampling` pass, plain, that does not suit.
 
         Raises:
-            InputError: the sampler makes no sense along the process, or needs more steps or fewer.
+            InputError: the sampler makes no sense along the process, or needs more steps or fewer; or a key
+                is of another kind of prior.
         """
+        for key, usual in (("temperature", 1.0), ("top_k", None)):
+            if sampling.get(key, usual) != usual:
+                raise InputError(
+                    f"sampling.{key}: {sampling[key]}, but prior.kind diffusion has none; set it to "
+                    f"{'null' if usual is None else usual}"
+                )
         refuse_steps(self.model_dump(mode="json"), sampling)
 
 

@@ -76,6 +76,21 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _conditions_suit(self) -> Self:
+        if self.data.covariates and not self.data.makes_clouds:
+            raise ValueError(
+                f"data.covariates: {', '.join(self.data.covariates)}, but those of data.source "
+                f"{self.data.source} are columns of its list of scans; set it to []"
+            )
+        coupling = self.prior.kind == "diffusion" and self.prior.diffusion.coupling
+        if self.prior.condition and coupling:
+            raise ValueError(
+                f"prior.diffusion.coupling: {coupling}, but with prior.condition the noise of a class would "
+                "not be normal, while samples start from normal noise; set one of them to null"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _likelihood_suits_the_volumes(self) -> Self:
         if self.autoencoder.source != "train":  # its folder says what it decodes
             return self

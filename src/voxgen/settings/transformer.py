@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from voxgen.errors import InputError
+from voxgen.least_steps import refuse_sampler
 from voxgen.settings.base import Count, Section
 from voxgen.settings.training import Training
 
@@ -40,8 +40,4 @@ class TransformerSettings(Section):
         Raises:
             InputError: it names a sampler, of which codes that follow each other have none.
         """
-        for key in ("sampler", "eta"):
-            if sampling.get(key) is not None:
-                raise InputError(
-                    f"sampling.{key}: {sampling[key]}, but prior.kind transformer has none; set it to null"
-                )
+        refuse_sampler(sampling)

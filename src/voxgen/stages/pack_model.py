@@ -31,6 +31,7 @@ def pack_model(
         for file in (WEIGHTS, CONFIG):
             shutil.copyfile(folder / file, out / name / file)
     config = {**read_json(samples), "kind": "model"}
+    config["sampling"] = {name: value for name, value in config["sampling"].items() if name != "condition"}
     write_json(out / CONFIG, config)
     parts = Parts(config, read_json(autoencoder / CONFIG), read_json(prior / CONFIG))
     card = model_card(parts, settings, grid, {path.stem: path for path in splits}, read_json(summary))

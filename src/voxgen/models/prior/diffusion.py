@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from voxgen.errors import InputError
 from voxgen.least_steps import chosen_sampler, refuse_steps
 from voxgen.models.interfaces import Prior
 from voxgen.models.levels import levels_of
@@ -20,7 +21,7 @@ from voxgen.models.prior.conditioning import dropped, guided, told
 from voxgen.models.prior.coupling import optimal_transport
 from voxgen.models.prior.inpainting import around_known
 from voxgen.models.prior.processes import build_process
-from voxgen.models.prior.samplers import SAMPLERS, Denoise, Sampler, ddim, times_of
+from voxgen.models.prior.samplers import MULTISTEP, SAMPLERS, Denoise, Sampler, ddim, times_of
 from voxgen.models.prior.times import TIMES
 from voxgen.models.prior.unet import UNet
 from voxgen.models.vocabulary import Vocabulary
@@ -82,7 +83,22 @@ class Diffusion(Prior):
         sampling: Mapping[str, Any],
         given: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """By `around_known`, from the noise of the samples of the same indices."""
+        """By `around_known`, from the noise of the samples of the same indices.
+
+        Raises:
+            InputError: the sampler goes by earlier steps, or the prior's latents have noise of their own.
+        """
+        name = chosen_sampler(self.settings, sampling)
+        if name in MULTISTEP:
+            raise InputError(
+                f"inpaint: sampler {name} goes by earlier steps, but each is gone several times; give "
+                "another, such as sampler='heun'"
+            )
+        if self.settings.get("coupling"):
+            raise InputError(
+                "inpaint: noise is added, but this prior was trained with noise coupled to its latents; take "
+                "one without prior.diffusion.coupling"
+            )
         sampler, times = self._way(sampling)
         start = self._noise(indices, seed, "sample")
         denoise = self._told_denoiser(start, sampling, given or {})
@@ -122,6 +138,7 @@ class DenoiserObjective(Objective):
         super().__init__()
         self.model = prior.network
         self.process, self.vocabulary = prior.process, prior.vocabulary
+        self.tables = ("model.class_embedding",) if self.vocabulary and self.vocabulary.classes else ()
         self.coupled = prior.settings.get("coupling")
         self._draw_time = TIMES[prior.settings.get("times") or "uniform"]
 

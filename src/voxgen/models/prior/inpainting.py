@@ -35,7 +35,7 @@ def around_known(
     RePaint: Lugmayr et al., arXiv 2201.09865, algorithm 1, with jumps of one step. Before each step the kept
     part becomes that of the known latents at that time (eq. 8a); each step is gone several times, from noise
     that is added again, so that both parts come to agree. `fresh` gives noise by a number. The sampler is
-    called for one step at a time, so one that looks back at earlier steps does without.
+    called for one step at a time, so it cannot be one that goes by earlier steps.
     """
     x_BCxyz, number = noise_BCxyz, 0
     for start, end in pairwise(times):

@@ -184,6 +184,7 @@ SAMPLERS: dict[str, Sampler] = {
     "dpm_solver_2m": dpm_solver_2m,
     "sde": sde,
 }
+MULTISTEP = "pndm", "dpm_solver_2m"  # each step goes by those before it
 BY_LEVELS = "ddim", "ddpm", "pndm", "dpm_solver_2m"  # each step is from a level of noise to another
 
 

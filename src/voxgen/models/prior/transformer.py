@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from voxgen.errors import InputError
+from voxgen.least_steps import refuse_sampler
 from voxgen.models.first_stage.codebook import nearest, vectors_of
 from voxgen.models.interfaces import Prior
 from voxgen.models.objective import Address, Batch, Draws, Objective
@@ -69,6 +70,9 @@ class Transformer(Prior):
 
     def objective(self) -> Objective:
         return CodeObjective(self)
+
+    def refuse(self, sampling: Mapping[str, Any]) -> None:
+        refuse_sampler(sampling)
 
     @torch.no_grad()
     def sample(
