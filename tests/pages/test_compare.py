@@ -86,7 +86,7 @@ def test_digits_tell_values_apart_and_a_missing_part_is_no_difference(two: tuple
     ((name, *values),) = found.settings
     assert name == "autoencoder.kl.training.learning_rate"
     assert [float(value) for value in values] == [2e-3, 2e-3 + 1e-12]
-    assert found.missing == ["second: no settings of the denoiser (prior/config.json)"]
+    assert found.missing == ["second: no settings of the prior (prior/config.json)"]
 
 
 def test_another_train_split_is_a_difference_and_no_obstacle(two: tuple[Path, Path]) -> None:
@@ -262,7 +262,7 @@ def test_three_runs_with_missing_parts(tmp_path: Path, capsys: pytest.CaptureFix
     words = "\n".join(" ".join(line) for line in lines)
     assert "b beside a: of 6 scores better in 1 (reconstruction: PSNR)" in words
     assert "c beside a: they share no score." in words
-    assert "c: no settings of the denoiser (prior/config.json); no scores of the autoencoder" in words
+    assert "c: no settings of the prior (prior/config.json); no scores of the autoencoder" in words
 
 
 def test_the_first_run_may_be_the_one_without_scores(two: tuple[Path, Path]) -> None:

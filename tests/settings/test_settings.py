@@ -169,7 +169,7 @@ def test_the_schema_file_is_that_of_the_settings() -> None:
         ),
         (
             "prior: {condition: {label: true, covariates: [], dropped: 0.1}, diffusion: {coupling: 8}}",
-            r"prior\.diffusion\.coupling: 8, but with prior\.condition the noise of a class would not be normal",
+            r"prior\.diffusion\.coupling: 8, but with prior\.condition the noise of a class would not be",
         ),
         (
             "data: {source: spheres, covariates: [age], grid: {shape: [64, 64, 64]}}",

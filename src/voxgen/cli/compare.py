@@ -59,7 +59,7 @@ def _lines(runs: Sequence[FinishedRun], found: Comparison) -> Iterator[str]:
         yield from ("", LEGEND.format(first=names[0]))
     yield from _table("Training", ["", *names], found.losses)
     if found.other_latents:
-        yield "The denoisers learned the latents of different autoencoders: their losses do not compare."
+        yield "The priors learned the latents of different autoencoders: their losses do not compare."
     yield from _table("Times", ["", *names], found.times)
 
 

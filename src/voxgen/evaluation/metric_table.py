@@ -282,7 +282,7 @@ SAMPLES = (
         Complaint(
             "samples resemble each other less than real volumes do (mean MS-SSIM {0} lower)",
             "samples resemble each other more than real volumes do (mean MS-SSIM {0} higher)",
-            "more train volumes or views (data.flips, data.rotations), or a longer training of the denoiser",
+            "more train volumes or views (data.flips, data.rotations), or a longer training of the prior",
         ),
     ),
     Entry(

@@ -11,7 +11,7 @@ from voxgen.pages.score_tables import Json
 PARTS = {  # what a comparison reads as JSON, and what it calls it where it is missing
     "autoencoder": ("autoencoder/config.json", "settings of the autoencoder (it may lie elsewhere)"),
     "latents": ("latents/train/config.json", "views of the train volumes"),
-    "prior": ("prior/config.json", "settings of the denoiser"),
+    "prior": ("prior/config.json", "settings of the prior"),
     "sampling": ("samples/config.json", "samples"),
     "reconstruction": ("evaluation/reconstruction.json", "scores of the autoencoder"),
     "samples": ("evaluation/samples.json", "scores of the samples"),
