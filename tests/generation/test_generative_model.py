@@ -150,6 +150,13 @@ def test_a_masked_voxel_lets_go_of_its_latent_alone(model: Model, volume: np.nda
         (lambda model, volume: model.sample(1, stepps=3), "sampling: unknown key stepps; known here: steps"),
         (lambda model, volume: model.sample(1, samples=3), "sampling: unknown key samples"),
         (lambda model, volume: model.sample(1, steps=0), r"sampling\.steps: .*, found 0"),
+        (lambda model, volume: model.sample(1, seed=-1), "seed and indices: -1, expected no number below 0"),
+        (lambda model, volume: model.sample(1, condition={"label": "a"}), "is told nothing of its items"),
+        (
+            lambda model, volume: model.sample(1, guidance={"scale": 2.0, "interval": [0.0, 1.0]}),
+            r"sampling\.guidance: the prior is told nothing",
+        ),
+        (lambda model, volume: model.sample(1, steps=2), r"sampling\.steps: 2, .*5"),
     ],
 )
 def test_what_cannot_be_is_refused(bad: object, message: str, model: Model, volume: np.ndarray) -> None:

@@ -30,6 +30,7 @@ def test_nothing_is_told_where_nothing_is_asked() -> None:
     [
         ({"label": "mass"}, None, "is told nothing of its items"),
         ({"label": "Mass"}, KNOWN, r"label Mass; the classes of the train split are mass, normal"),
+        ("mass", KNOWN, "condition: 'mass', expected names and values"),
         ({"sex": "f"}, KNOWN, r"sex; the prior is told of label, age"),
         ({"age": "old"}, KNOWN, r"age is 'old', expected a number"),
         ([{"age": 3}], KNOWN, "1 of them, expected one for each of 2 samples"),

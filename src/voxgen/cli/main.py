@@ -179,8 +179,8 @@ def _sample(given: argparse.Namespace) -> None:
 
     changes = {} if given.steps is None else {"steps": given.steps}
     named = [_named(text) for text in given.condition or ()]
-    condition = dict(named) if named else None
-    if len(condition or ()) < len(named):
+    condition = {name: value for name, value in named if value.strip()} or None
+    if len(dict(named)) < len(named):
         raise InputError(f"--condition {' '.join(given.condition)}: one class, and each number once")
     for line in sample_model(
         given.folder, given.out, given.number, given.seed, given.first, changes, condition

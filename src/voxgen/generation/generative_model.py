@@ -20,7 +20,7 @@ from voxgen.generation.told import Condition, given_of
 from voxgen.generation.volume import Volume
 from voxgen.io.files import read_json
 from voxgen.models.codec import Codec
-from voxgen.models.folder import CONFIG, weights_digest
+from voxgen.models.folder import CONFIG, read_model_config, weights_digest
 from voxgen.models.trained_prior import TrainedPrior
 from voxgen.settings.machine import Inference
 from voxgen.settings.sections import SamplingSettings
@@ -97,6 +97,8 @@ class Model:
         self, indices: Sequence[int], seed: int = 0, condition: Condition = None, **sampling: Any
     ) -> Iterator[Drawn]:
         """The same one after another, with their latents, of which a batch is held at a time."""
+        if (least := min([seed, *indices])) < 0:
+            raise InputError(f"seed and indices: {least}, expected no number below 0")
         changed = self.sampling(**sampling)
         given = given_of(condition, self._prior.vocabulary, len(indices))
         return draw(self._codec, self._prior, indices, seed, changed, self._batch, given)
@@ -234,6 +236,7 @@ def load_model(folder: Path, machine: Inference) -> Model:
                 f"{part}: not there; if it was trained elsewhere ({part.name}.source), run make model, which "
                 "puts all parts into results/model, and load that"
             )
+        read_model_config(part, part.name)
         ours, theirs = weights_digest(part), config["made_from"][part.name]
         if ours != theirs:
             raise InputError(

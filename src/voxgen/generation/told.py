@@ -21,10 +21,12 @@ def given_of(condition: Condition, vocabulary: Vocabulary | None, samples: int) 
         InputError: the prior is told nothing, or not this; it does not know the class; some is left out,
             which no training showed; or there are not as many conditions as samples.
     """
-    if condition is None and vocabulary is None:
-        return {}
     if vocabulary is None:
+        if condition is None:
+            return {}
         raise InputError("condition: the prior is told nothing of its items; leave it out")
+    if isinstance(condition, str):
+        raise InputError(f'condition: {condition!r}, expected names and values, such as {{"label": "..."}}')
     rows = [condition or {}] * samples if isinstance(condition, Mapping | None) else list(condition)
     if len(rows) != samples:
         raise InputError(f"condition: {len(rows)} of them, expected one for each of {samples} samples")
