@@ -197,6 +197,9 @@ def test_models_that_did_not_draw_the_samples_are_refused(results: Path, tmp_pat
         voxgen.load(folder / "prior")
     with pytest.raises(InputError, match=r"absent: no config\.json, no samples/config\.json"):
         voxgen.load(tmp_path / "absent")
+    (folder / "autoencoder/model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"autoencoder: no model\.safetensors; copy the whole folder"):
+        voxgen.load(folder)
 
 
 def test_a_model_says_what_it_is(model: Model) -> None:

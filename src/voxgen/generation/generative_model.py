@@ -20,7 +20,7 @@ from voxgen.generation.told import Condition, given_of
 from voxgen.generation.volume import Volume
 from voxgen.io.files import read_json
 from voxgen.models.codec import Codec
-from voxgen.models.folder import CONFIG, read_model_config, weights_digest
+from voxgen.models.folder import CONFIG, WEIGHTS, weights_digest
 from voxgen.models.trained_prior import TrainedPrior
 from voxgen.settings.machine import Inference
 from voxgen.settings.sections import SamplingSettings
@@ -236,7 +236,9 @@ def load_model(folder: Path, machine: Inference) -> Model:
                 f"{part}: not there; if it was trained elsewhere ({part.name}.source), run make model, which "
                 "puts all parts into results/model, and load that"
             )
-        read_model_config(part, part.name)
+        for file in (CONFIG, WEIGHTS):
+            if not (part / file).is_file():
+                raise InputError(f"{part}: no {file}; copy the whole folder {folder} again")
         ours, theirs = weights_digest(part), config["made_from"][part.name]
         if ours != theirs:
             raise InputError(
