@@ -1,6 +1,7 @@
 """Conditions through the stages on 8-cubes: the prior's vocabulary, what is asked, and how it travels."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
+import voxgen
 from conditioned import CONDITION, conditioned, told_latents
 from voxgen.errors import InputError
 from voxgen.io.files import read_json, read_table, write_table
@@ -174,3 +176,40 @@ def test_a_prior_with_other_conditions_than_are_asked_is_refused(
     write_table(tmp_path / "strange.csv", rows, list(rows[0]))
     with pytest.raises(InputError, match=r"strange.csv: label top; the prior knows left, right"):
         drawn(results, told / "prior", tmp_path / "c", settings, tmp_path / "strange.csv")
+
+
+def test_a_told_model_in_python_draws_what_the_rule_does(
+    told: Path, results: Path, tmp_path: Path, settings: Settings
+) -> None:
+    wanted = {"label": "right", "age": 33}
+    theirs = drawn(
+        results, told / "prior", tmp_path / "samples", settings, ask(told, tmp_path, wanted), samples=4
+    )
+    shutil.copytree(told / "prior", tmp_path / "prior")
+    shutil.copytree(results / "autoencoder", tmp_path / "autoencoder")
+    model = voxgen.load(tmp_path)
+    ours = [one.array for one in model.sample(4, seed=settings.seed, condition=wanted)]
+    np.testing.assert_array_equal(ours, theirs)
+    free = [one.array for one in model.sample(4, seed=settings.seed)]
+    assert not np.array_equal(free, theirs)
+    mask = np.zeros(theirs[0].shape, bool)
+    mask[:4] = True
+    painted = [
+        model.inpaint(theirs[0], mask, condition={"label": one, "age": 33}) for one in ("left", "right")
+    ]
+    assert not np.array_equal(painted[0].array, painted[1].array)
+    with pytest.raises(InputError, match="without age; the prior was told all or nothing of label, age"):
+        model.sample(1, condition={"label": "left"})
+    with pytest.raises(InputError, match="label middle; the classes of the train split are left, right"):
+        model.sample(1, condition={"label": "middle", "age": 33})
+
+
+def test_a_shard_without_samples_is_no_reason_to_refuse(
+    told: Path, results: Path, tmp_path: Path, settings: Settings
+) -> None:
+    draw_samples(
+        *(results / "autoencoder", told / "prior", results / "latents/scale.json", results / "grid.json"),
+        *(tmp_path / "shard", Shard(0, 2), settings.sampling.model_copy(update={"samples": 1}), 0),
+        *(settings.machine, ask(told, tmp_path)),
+    )
+    assert read_table(tmp_path / "shard/manifest.csv") == []
