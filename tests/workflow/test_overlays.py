@@ -28,7 +28,7 @@ def columns(project):
 
 
 def test_adversarial(tmp_path):
-    overlay = small("adversarial.yaml", losses={"adversarial": {"warmup_epochs": 1}})
+    overlay = small("adversarial.yaml", losses={"adversarial": {"warmup_epochs": 1, "layers": 1}})
     project = Project(tmp_path)
     result = project.run("--cores", "2", SCORES, CURVES, overlay=overlay)
     assert result.returncode == 0, result.stdout
