@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from voxgen.models.layers.blocks import Block
+from voxgen.models.layers.embeddings import of_class, of_covariates, perceptron
 
 EXPANSION = 4  # width inside a perceptron, per channel
 
@@ -66,11 +67,7 @@ class CausalNetwork(nn.Module):
         self.blocks = nn.ModuleList(CausalBlock(channels, head_channels) for _ in range(layers))
         self.to_logits = nn.Linear(channels, tokens)
         self.class_embedding = nn.Embedding(classes, channels) if classes else None
-        self.covariate_embedding = None
-        if covariates:
-            self.covariate_embedding = nn.Sequential(
-                nn.Linear(covariates, channels), nn.SiLU(), nn.Linear(channels, channels)
-            )
+        self.covariate_embedding = perceptron(covariates, channels) if covariates else None
         self._room = channels // head_channels, positions, head_channels
 
     def forward(self, tokens_BN: Tensor, **known: Tensor) -> Tensor:
@@ -109,11 +106,9 @@ class CausalNetwork(nn.Module):
         """The vectors (B, C) of the prefix."""
         told = []
         if self.class_embedding is not None and class_labels is not None:
-            told.append(self.class_embedding(class_labels.clamp(min=0)) * (class_labels >= 0)[:, None])
+            told.append(of_class(self.class_embedding, class_labels))
         if self.covariate_embedding is not None and covariates is not None:
-            known_B1 = covariates.isfinite().all(1, keepdim=True)
-            given = torch.where(known_B1, covariates, 0).to(self.to_logits.weight.dtype)
-            told.append(self.covariate_embedding(given) * known_B1)
+            told.append(of_covariates(self.covariate_embedding, covariates))
         return told
 
 

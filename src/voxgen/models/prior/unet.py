@@ -18,6 +18,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from voxgen.models.layers.blocks import AttentionBlock, TimedResidualBlock, zeroed
 from voxgen.models.layers.convolutions import Convolution, Upsampling
+from voxgen.models.layers.embeddings import of_class, of_covariates, perceptron
 from voxgen.models.layers.norms import GroupNorm
 from voxgen.models.levels import Level
 
@@ -46,15 +47,9 @@ class UNet(nn.Module):
         time_channels = 4 * width
         sizes = time_channels, head_channels, norm_groups
         self.conv_in = Convolution(latent_channels, width, 3, flat=levels[0].flat)
-        self.time_embed = nn.Sequential(
-            nn.Linear(width, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
-        )
+        self.time_embed = perceptron(width, time_channels)
         self.class_embedding = nn.Embedding(classes, time_channels) if classes else None
-        self.covariate_embedding = None
-        if covariates:
-            self.covariate_embedding = nn.Sequential(
-                nn.Linear(covariates, time_channels), nn.SiLU(), nn.Linear(time_channels, time_channels)
-            )
+        self.covariate_embedding = perceptron(covariates, time_channels) if covariates else None
         self.down_blocks = nn.ModuleList()
         skips = [width]
         for depth, level in enumerate(levels, 1):
@@ -85,11 +80,9 @@ class UNet(nn.Module):
         """
         time_BT = self.time_embed(embedded(timesteps, self.time_width).to(z_BCXYZ.dtype))
         if self.class_embedding is not None and class_labels is not None:
-            of_class_BT = self.class_embedding(class_labels.clamp(min=0))
-            time_BT = time_BT + of_class_BT * (class_labels >= 0)[:, None]
+            time_BT = time_BT + of_class(self.class_embedding, class_labels)
         if self.covariate_embedding is not None and covariates is not None:
-            known_B1 = covariates.isfinite().all(1, keepdim=True)
-            time_BT = time_BT + self.covariate_embedding(torch.where(known_B1, covariates, 0)) * known_B1
+            time_BT = time_BT + of_covariates(self.covariate_embedding, covariates)
         _, _, *shape = z_BCXYZ.shape
         h_BCXYZ = self.conv_in(halving(z_BCXYZ, self.multiple))
         skips = [h_BCXYZ]
